@@ -1,0 +1,1 @@
+//! Two pictures become a real MP4.

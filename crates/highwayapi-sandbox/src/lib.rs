@@ -1,0 +1,1 @@
+//! The Highway API served locally, with real MP4s.

@@ -1,0 +1,1 @@
+//! Two pictures and a prompt become a video, over the Highway API.

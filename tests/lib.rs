@@ -1,0 +1,1 @@
+//! The contract, tested from outside: see `it/`.

@@ -1,0 +1,68 @@
+//! How the files that derive from `openapi.yaml` are made.
+//!
+//! `contract` reads the document, `lower` brings it into the form the generator needs, `generate` makes the Rust,
+//! `shape` lists what came out in a form that a person can review.
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub mod contract;
+pub mod generate;
+pub mod lower;
+pub mod shape;
+
+/// What goes wrong here is read by a developer at a terminal: text is enough.
+pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// Whether [`regen`] may change files.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Rewrite what is out of date.
+    Write,
+    /// Fail if anything is out of date.
+    Check,
+}
+
+/// Brings every derived file up to date with `openapi.yaml`.
+pub fn regen(mode: Mode) -> Result<()> {
+    let root = root();
+    let contract = contract::load(&root.join("openapi.yaml"))?;
+    let derived = [
+        ("crates/highwayapi-raw/src/generated.rs", generate::client(&contract)?),
+        ("crates/highwayapi-sandbox/src/openapi.json", contract.to_json()?),
+    ];
+    let mut stale = Vec::new();
+    for (path, contents) in derived {
+        if ensure(&root.join(path), &contents, mode)? {
+            stale.push(path);
+        }
+    }
+    match mode {
+        _ if stale.is_empty() => println!("regen: everything agrees with openapi.yaml"),
+        Mode::Write => println!("regen: wrote {}", stale.join(", ")),
+        Mode::Check => {
+            return Err(
+                format!("{} differ from openapi.yaml; run `cargo xtask regen`", stale.join(", ")).into()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The workspace's folder.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").to_owned()
+}
+
+/// Whether the file differed; in [`Mode::Write`] it no longer does.
+fn ensure(path: &Path, contents: &str, mode: Mode) -> Result<bool> {
+    let current = fs::read_to_string(path).unwrap_or_default().replace("\r\n", "\n");
+    if current == contents {
+        return Ok(false);
+    }
+    if mode == Mode::Write {
+        fs::write(path, contents).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(true)
+}
