@@ -42,9 +42,7 @@ pub fn regen(mode: Mode) -> Result<()> {
         _ if stale.is_empty() => println!("regen: everything agrees with openapi.yaml"),
         Mode::Write => println!("regen: wrote {}", stale.join(", ")),
         Mode::Check => {
-            return Err(
-                format!("{} differ from openapi.yaml; run `cargo xtask regen`", stale.join(", ")).into()
-            );
+            return Err(format!("{} differ from openapi.yaml; run `cargo xtask regen`", stale.join(", ")).into());
         }
     }
     Ok(())

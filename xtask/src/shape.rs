@@ -76,11 +76,7 @@ fn list_impl(item: &ItemImpl, module: &str, lines: &mut Vec<String>) {
                 });
                 let args = args.collect::<Vec<_>>().join(", ");
                 let asynchronous = if call.sig.asyncness.is_some() { "async " } else { "" };
-                lines.push(format!(
-                    "{asynchronous}fn {name}::{}({args}) {}",
-                    call.sig.ident,
-                    text(&call.sig.output)
-                ));
+                lines.push(format!("{asynchronous}fn {name}::{}({args}) {}", call.sig.ident, text(&call.sig.output)));
             }
         }
         Some(_) => {}
@@ -100,9 +96,25 @@ fn text(tokens: &impl ToTokens) -> String {
 fn squeeze(text: &str) -> String {
     let mut text = text.replace(":: std :: option :: ", "").replace(":: std :: string :: ", "");
     for (spaced, tight) in [
-        (" :: ", "::"), (":: ", "::"), (" < ", "<"), (" > ", "> "), ("< ", "<"), (" >", ">"), (" , ", ", "), (" ,", ","),
-        ("# [", "#["), (" (", "("), ("( ", "("), (" )", ")"), ("[ ", "["), (" ]", "]"), ("& ", "&"), (" ;", ";"), (" : ", ": "),
-        ("-> ", "-> "), ("' ", "'"),
+        (" :: ", "::"),
+        (":: ", "::"),
+        (" < ", "<"),
+        (" > ", "> "),
+        ("< ", "<"),
+        (" >", ">"),
+        (" , ", ", "),
+        (" ,", ","),
+        ("# [", "#["),
+        (" (", "("),
+        ("( ", "("),
+        (" )", ")"),
+        ("[ ", "["),
+        (" ]", "]"),
+        ("& ", "&"),
+        (" ;", ";"),
+        (" : ", ": "),
+        ("-> ", "-> "),
+        ("' ", "'"),
     ] {
         text = text.replace(spaced, tight);
     }

@@ -130,10 +130,7 @@ impl Body for StreamedBody {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let data = loop {
             if let Some(reading) = &mut self.reading {
                 let read = ready!(Pin::new(reading).poll(context));

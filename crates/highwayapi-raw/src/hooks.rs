@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use http_body_util::Limited;
 use progenitor_client::{ClientHooks, OperationInfo};
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, InvalidHeaderValue, USER_AGENT};
-use http_body_util::Limited;
 use reqwest::{Body, Request, Response};
 
 use crate::body::Upload;

@@ -1,0 +1,228 @@
+//! The routes of the API, and who may use them.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use highwayapi_render::ClipSpec;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use crate::clip::{Clips, Pair};
+use crate::contract::{Contract, Order};
+use crate::error::ApiError;
+use crate::files::{self, Links};
+use crate::frames::{self, Frames, blocking};
+use crate::tasks::Tasks;
+
+const SUBMIT: &str = "/v3/async/veo-3.1-fast-generate-firstlastframe";
+const TASK_RESULT: &str = "/v3/async/task-result";
+
+/// Kibibytes of request bodies in memory at once; further requests wait.
+const ROOM: usize = 256 << 10;
+
+/// What all requests share.
+pub(crate) struct Shared {
+    pub(crate) api_key: String,
+    pub(crate) contract: Contract,
+    pub(crate) frames: Frames,
+    pub(crate) tasks: Tasks,
+    pub(crate) clips: Arc<Clips>,
+    pub(crate) links: Links,
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) leaked_keys: AtomicU64,
+    pub(crate) room: Semaphore,
+}
+
+impl Shared {
+    pub(crate) fn room() -> Semaphore {
+        Semaphore::new(ROOM)
+    }
+}
+
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route(SUBMIT, post(submit))
+        .route(TASK_RESULT, get(task_result))
+        .route("/files/{name}", get(files::serve))
+        .fallback(async || (StatusCode::NOT_FOUND, "404 page not found\n"))
+        .with_state(shared)
+}
+
+async fn submit(State(shared): State<Arc<Shared>>, request: Request) -> Result<Response, ApiError> {
+    let (head, body) = request.into_parts();
+    let max_body = shared.contract.max_body();
+    let announced = body.size_hint().lower();
+    let refused = authorize(&shared.api_key, &head.headers).and_then(|()| is_json(&head.headers)).and_then(|()| {
+        if announced > max_body as u64 { Err(too_long(max_body)) } else { Ok(()) }
+    });
+    if let Err(error) = refused {
+        // A client that is still sending when the connection closes may never see the answer.
+        if !head.headers.contains_key(header::EXPECT) {
+            drain(body, 2 * max_body).await;
+        }
+        return Err(error);
+    }
+
+    let expected = body.size_hint().exact().unwrap_or(max_body as u64);
+    let room = shared.room.acquire_many((expected >> 10) as u32 + 1).await;
+    let _room = room.map_err(|_| ApiError::internal("the sandbox is stopping"))?;
+    let body = Limited::new(body, max_body).collect().await.map_err(|e| match e.downcast::<LengthLimitError>() {
+        Ok(_) => too_long(max_body),
+        Err(e) => ApiError::invalid(format!("the body broke off: {e}")),
+    })?;
+    let contract = Arc::clone(&shared);
+    let mut order = blocking(move || contract.contract.check(&body.to_bytes())).await??;
+
+    let (image, last_image) = (std::mem::take(&mut order.image), std::mem::take(&mut order.last_image));
+    let first = picture(&shared, "image", image).await;
+    let last = picture(&shared, "last_image", last_image).await;
+    let (first, last) = match (first, last) {
+        (Ok(first), Ok(last)) => (first, last),
+        (Err(first), Err(last)) => return Err(first.and(last)),
+        (Err(error), _) | (_, Err(error)) => return Err(error),
+    };
+
+    let id = uuid()?;
+    let seed = order.seed.map_or_else(|| random().map(u32::from_be_bytes), Ok)?;
+    let bytes = (first.len() + last.len()) as u64;
+    shared.tasks.admit(&id, seed, bytes)?;
+    let (written, name) = (Arc::clone(&shared), id.clone());
+    let pair = blocking(move || Pair::write(written.dir.path(), &name, &first, &last)).await;
+    match pair {
+        Ok(Ok(pair)) => drop(tokio::spawn(run(shared, id.clone(), pair, order, seed))),
+        _ => shared.tasks.finish(&id, Err("the pictures could not be written to disk".to_owned())),
+    }
+    Ok(answer(&json!({ "task_id": id })))
+}
+
+async fn picture(shared: &Shared, field: &'static str, text: String) -> Result<Vec<u8>, ApiError> {
+    let bytes = shared.frames.read(field, text).await?;
+    blocking(move || frames::check(field, &bytes).map(|()| bytes)).await?
+}
+
+/// A task from its admission to its end.
+async fn run(shared: Arc<Shared>, id: String, pair: Pair, order: Order, seed: u32) {
+    let pair = Arc::new(pair);
+    let mut clips = Vec::new();
+    let mut outcome = Ok(());
+    for sample in 0..order.samples {
+        let spec = ClipSpec {
+            size: order.size,
+            seconds: order.seconds,
+            audio: order.audio,
+            seed: u64::from(seed) + u64::from(sample),
+        };
+        let progress = {
+            let (shared, id, samples) = (Arc::clone(&shared), id.clone(), order.samples as f32);
+            move |part: f32| shared.tasks.progress(&id, (sample as f32 + part) / samples)
+        };
+        match shared.clips.make(Arc::clone(&pair), spec, || shared.tasks.begin(&id), progress).await {
+            Ok(clip) => clips.push(clip),
+            Err(why) => {
+                outcome = Err(why);
+                break;
+            }
+        }
+    }
+    drop(pair);
+    shared.tasks.finish(&id, outcome.map(|()| clips));
+}
+
+async fn task_result(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    query: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, ApiError> {
+    authorize(&shared.api_key, &headers)?;
+    let Query(query) = query.map_err(|e| ApiError::invalid(e.body_text()))?;
+    let mut ids = query.iter().filter(|(name, _)| name == "task_id").map(|(_, id)| id);
+    let id = match (ids.next(), ids.next()) {
+        (Some(id), None) => id,
+        (None, _) => return Err(ApiError::invalid("task_id: is missing, and it is required")),
+        (Some(_), Some(_)) => return Err(ApiError::invalid("task_id: came more than once")),
+    };
+    let result = shared.tasks.answer(id, |clip| shared.links.to(clip), shared.links.ttl());
+    let unknown = || ApiError::new(StatusCode::NOT_FOUND, "TASK_NOT_FOUND", "task not found");
+    result.map(|result| answer(&result)).ok_or_else(unknown)
+}
+
+fn authorize(api_key: &str, headers: &HeaderMap) -> Result<(), ApiError> {
+    let odd = |message: &str| ApiError::new(StatusCode::UNAUTHORIZED, "FAILED_TO_AUTH", message);
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(odd("exactly one Authorization header is needed: Bearer, a space, the API key"));
+    };
+    let (scheme, key) = value.to_str().ok().and_then(|text| text.split_once(' ')).unwrap_or_default();
+    if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() {
+        return Err(odd("the Authorization header cannot be read: it must be Bearer, a space, the API key"));
+    }
+    if key != api_key {
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "INVALID_API_KEY", "the API key is not this sandbox's"));
+    }
+    Ok(())
+}
+
+fn is_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let came = if essence.is_empty() { "nothing that can be read".to_owned() } else { format!("{essence:?}") };
+    Err(ApiError::invalid(format!("Content-Type: {came} came, and it must be application/json")))
+}
+
+fn too_long(max_body: usize) -> ApiError {
+    ApiError::invalid(format!("the body has more than {max_body} bytes, which two pictures of full size need"))
+}
+
+/// Reads and forgets, up to a limit.
+async fn drain(body: Body, most: usize) {
+    let mut body = Limited::new(body, most);
+    while let Some(Ok(_)) = body.frame().await {}
+}
+
+fn answer(body: &Value) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}
+
+fn random<const N: usize>() -> Result<[u8; N], ApiError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|e| ApiError::internal(format!("no random numbers: {e}")))?;
+    Ok(bytes)
+}
+
+/// Version 4, variant 1.
+fn uuid() -> Result<String, ApiError> {
+    let bits = u128::from_be_bytes(random()?) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{bits:032x}");
+    Ok(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_routes_are_the_contracts() {
+        let document: Value = serde_json::from_str(include_str!("openapi.json")).unwrap();
+        let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
+        assert_eq!(paths, [TASK_RESULT, SUBMIT]);
+    }
+
+    #[test]
+    fn ids_are_version_4_uuids() {
+        let id = uuid().unwrap();
+        let dashes: Vec<usize> = id.match_indices('-').map(|(at, _)| at).collect();
+        assert_eq!((id.len(), dashes), (36, vec![8, 13, 18, 23]));
+        assert_eq!(&id[14..15], "4");
+        assert!("89ab".contains(&id[19..20]), "{id}");
+    }
+}

@@ -1,0 +1,162 @@
+//! The tasks: admitted, queued, processing, done; bounded in number.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::error::ApiError;
+
+/// Tasks that may wait or run at once, unless the builder says otherwise.
+pub(crate) const MAX_OPEN: usize = 1000;
+
+/// Bytes of pictures that waiting tasks may hold on disk.
+pub(crate) const MAX_OPEN_BYTES: u64 = 4 << 30;
+
+/// Tasks remembered; over that the oldest finished ones are forgotten.
+pub(crate) const MAX_KEPT: usize = 10_000;
+
+/// All tasks of a sandbox, by id.
+pub(crate) struct Tasks {
+    max_open: usize,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    tasks: HashMap<String, Task>,
+    /// Oldest first.
+    finished: VecDeque<String>,
+    open_bytes: u64,
+    admitted: u64,
+}
+
+struct Task {
+    state: State,
+    seed: u32,
+    percent: f32,
+    bytes: u64,
+    submitted: u128,
+    /// 0 until it is so far, as in Protobuf's JSON, which the service's answers look like.
+    executed: u128,
+    completed: u128,
+}
+
+enum State {
+    Queued,
+    Processing,
+    /// The ids of its clips.
+    Succeeded(Vec<String>),
+    Failed(String),
+}
+
+impl Tasks {
+    pub(crate) fn new(max_open: usize) -> Self {
+        Self { max_open, table: Mutex::default() }
+    }
+
+    /// Accepted so far: each of them would have been billed.
+    pub(crate) fn admitted(&self) -> u64 {
+        self.table().admitted
+    }
+
+    /// Takes a task in, or says that there are too many. `bytes` is what its pictures hold.
+    pub(crate) fn admit(&self, id: &str, seed: u32, bytes: u64) -> Result<(), ApiError> {
+        let mut table = self.table();
+        let open = table.tasks.len() - table.finished.len();
+        if open >= self.max_open {
+            return Err(ApiError::busy(format!("{open} tasks are waiting already, and no more are taken")));
+        }
+        if table.open_bytes + bytes > MAX_OPEN_BYTES {
+            return Err(ApiError::busy("the pictures of the waiting tasks fill the room there is for them"));
+        }
+        if table.tasks.len() >= MAX_KEPT && let Some(oldest) = table.finished.pop_front() {
+            table.tasks.remove(&oldest);
+        }
+        table.admitted += 1;
+        table.open_bytes += bytes;
+        let task =
+            Task { state: State::Queued, seed, percent: 0.0, bytes, submitted: now(), executed: 0, completed: 0 };
+        table.tasks.insert(id.to_owned(), task);
+        Ok(())
+    }
+
+    pub(crate) fn begin(&self, id: &str) {
+        if let Some(task) = self.table().tasks.get_mut(id)
+            && matches!(task.state, State::Queued)
+        {
+            task.state = State::Processing;
+            task.executed = now();
+        }
+    }
+
+    pub(crate) fn progress(&self, id: &str, part: f32) {
+        if let Some(task) = self.table().tasks.get_mut(id) {
+            task.percent = task.percent.max(part * 100.0);
+        }
+    }
+
+    /// The ids of the clips, or why there are none.
+    pub(crate) fn finish(&self, id: &str, outcome: Result<Vec<String>, String>) {
+        let mut table = self.table();
+        let Some(task) = table.tasks.get_mut(id) else { return };
+        task.completed = now();
+        if task.executed == 0 {
+            // All its clips were there already.
+            task.executed = task.completed;
+        }
+        task.state = match outcome {
+            Ok(clips) => State::Succeeded(clips),
+            Err(why) => State::Failed(why),
+        };
+        let bytes = std::mem::take(&mut task.bytes);
+        table.open_bytes -= bytes;
+        table.finished.push_back(id.to_owned());
+    }
+
+    /// The answer to task-result. `link` gives a clip's URL, `ttl` is for how many seconds.
+    pub(crate) fn answer(&self, id: &str, link: impl Fn(&str) -> String, ttl: u64) -> Option<Value> {
+        let table = self.table();
+        let task = table.tasks.get(id)?;
+        let (status, reason, percent, clips) = match &task.state {
+            State::Queued => ("TASK_STATUS_QUEUED", "", 0, &[][..]),
+            State::Processing => ("TASK_STATUS_PROCESSING", "", (task.percent as u8).min(99), &[][..]),
+            State::Succeeded(clips) => ("TASK_STATUS_SUCCEED", "", 100, &clips[..]),
+            State::Failed(why) => ("TASK_STATUS_FAILED", &why[..], (task.percent as u8).min(99), &[][..]),
+        };
+        let video = |clip: &String| {
+            json!({ "video_url": link(clip), "video_url_ttl": ttl.to_string(), "video_type": "mp4" })
+        };
+        Some(json!({
+            "task": {
+                "task_id": id,
+                "status": status,
+                "reason": reason,
+                "task_type": "",
+                "eta": 0,
+                "progress_percent": percent,
+            },
+            "extra": {
+                "seed": task.seed.to_string(),
+                "debug_info": {
+                    "request_info": "",
+                    "submit_time_ms": task.submitted.to_string(),
+                    "execute_time_ms": task.executed.to_string(),
+                    "complete_time_ms": task.completed.to_string(),
+                },
+            },
+            "images": [],
+            "videos": clips.iter().map(video).collect::<Vec<_>>(),
+            "audios": [],
+        }))
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn now() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis())
+}

@@ -1,0 +1,123 @@
+//! Reading what the service answers when it is not what was hoped for.
+
+use std::time::{Duration, SystemTime};
+
+use highwayapi_raw as raw;
+use reqwest::{Response, StatusCode};
+use serde_json::Value;
+
+use crate::error::Kind;
+use crate::redact::clean;
+use crate::retry::retry_after;
+use crate::{Charged, Error};
+
+/// An answer outside the contract's 200, read in full.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) retry_after: Option<Duration>,
+    /// The body, if it is JSON.
+    pub(crate) json: Option<Value>,
+}
+
+impl Answer {
+    pub(crate) async fn read(response: Response) -> Self {
+        let status = response.status();
+        let retry_after = retry_after(response.headers(), SystemTime::now());
+        // A body that breaks off says no less than none: the status has been seen.
+        let body = response.bytes().await.unwrap_or_default();
+        Self { status, retry_after, json: serde_json::from_slice(&body).ok() }
+    }
+
+    fn text(&self, field: &str) -> Option<&str> {
+        self.json.as_ref()?.get(field)?.as_str().filter(|text| !text.is_empty())
+    }
+
+    /// The service's word for what is wrong. Without it the answer comes from something in between.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        self.text("reason")
+    }
+
+    /// The id of a task that was accepted after all, whatever the status around it.
+    pub(crate) fn task_id(&self) -> Option<&str> {
+        self.text("task_id").filter(|_| self.status.is_success())
+    }
+
+    pub(crate) fn into_error(self, what: &str, charged: Charged, key: &str) -> Error {
+        let status = self.status.as_u16();
+        let reason = self.reason().map(|reason| clean(reason, key));
+        let message = self.text("message").map(|message| clean(message, key));
+        let mut text = format!("{what} was answered with {status}");
+        match (&reason, &message) {
+            (Some(reason), Some(message)) => text.push_str(&format!(" {reason}: {message}")),
+            (Some(one), None) | (None, Some(one)) => text.push_str(&format!(": {one}")),
+            (None, None) => {
+                if let Some(phrase) = self.status.canonical_reason() {
+                    text.push_str(&format!(" {phrase}"));
+                }
+                text.push_str(", and not in the service's own words: something in between may have answered");
+            }
+        }
+        let kind =
+            if self.status.is_client_error() || self.status.is_server_error() { Kind::Refused } else { Kind::Answer };
+        Error::new(kind, charged, text).with_status(status).with_reason(reason).with_retry_after(self.retry_after)
+    }
+}
+
+/// An answer of 200 that is not what the contract says, or any failure without an answer.
+pub(crate) fn failure(error: raw::Error<()>, what: &str, charged: Charged, silent_for: Duration) -> Error {
+    match error {
+        raw::Error::CommunicationError(error) => {
+            let error = error.without_url();
+            let (kind, text) = if error.is_connect() {
+                (Kind::Network, format!("{what} found no connection to the service"))
+            } else if error.is_timeout() {
+                return silence(what, charged, silent_for);
+            } else if error.is_builder() {
+                (Kind::Config, format!("{what} could not be put together"))
+            } else {
+                (Kind::Network, format!("{what} broke off before it was answered"))
+            };
+            Error::new(kind, charged, text).with_source(error)
+        }
+        raw::Error::ResponseBodyError(error) => {
+            Error::new(Kind::Network, charged, format!("the answer to {what} broke off"))
+                .with_source(error.without_url())
+        }
+        raw::Error::InvalidResponsePayload(bytes, error) => {
+            let text = if bytes.is_empty() {
+                format!("{what} was answered with 200 and nothing else")
+            } else {
+                format!("{what} was answered with 200 and something that the contract does not know")
+            };
+            Error::new(Kind::Answer, charged, text).with_status(200).with_source(Unreadable::from(&error))
+        }
+        // The remaining arms speak of the request; they carry no answer and no URL.
+        raw::Error::Custom(text) | raw::Error::InvalidRequest(text) => Error::input(text),
+        _ => Error::new(Kind::Answer, charged, format!("{what} was answered with something unknown")),
+    }
+}
+
+pub(crate) fn silence(what: &str, charged: Charged, silent_for: Duration) -> Error {
+    Error::new(Kind::Silence, charged, format!("{what} was not answered for {} s", silent_for.as_secs_f32()))
+}
+
+/// Where JSON cannot be read. serde's own text may quote the value that it found.
+#[derive(Debug)]
+struct Unreadable {
+    line: usize,
+    column: usize,
+}
+
+impl From<&serde_json::Error> for Unreadable {
+    fn from(error: &serde_json::Error) -> Self {
+        Self { line: error.line(), column: error.column() }
+    }
+}
+
+impl std::fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "not as expected at line {} column {}", self.line, self.column)
+    }
+}
+
+impl std::error::Error for Unreadable {}

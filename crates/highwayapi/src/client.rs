@@ -1,0 +1,206 @@
+//! The client and how it is set up.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use highwayapi_raw as raw;
+use highwayapi_raw::hooks::{ApiKey, Hooks};
+use reqwest::Url;
+use reqwest::redirect::Policy;
+
+use crate::{Error, Result, Task, TaskId};
+
+const BASE_URL: &str = "https://api.highwayapi.ai";
+
+/// The way to the service. Cheap to clone; clones share their connections.
+#[derive(Clone)]
+pub struct Client(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) base_url: String,
+    /// The key as text, only to be blotted out of what the service says.
+    pub(crate) key: String,
+    pub(crate) hooks: Hooks,
+    /// To the service: with the key, following nothing.
+    pub(crate) api: reqwest::Client,
+    /// To file hosts: knows no key.
+    pub(crate) files: reqwest::Client,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) wait_timeout: Duration,
+    pub(crate) poll_interval: RangeInclusive<Duration>,
+    pub(crate) submit_attempts: u32,
+}
+
+impl Client {
+    /// A client with the key from `HIGHWAY_API_KEY` and, where it is set, the base URL from `HIGHWAY_BASE_URL`.
+    ///
+    /// # Errors
+    ///
+    /// When the key is not set, or as [`ClientBuilder::build`].
+    pub fn from_env() -> Result<Self> {
+        ClientBuilder::from_env()?.build()
+    }
+
+    /// A client with this key.
+    ///
+    /// # Errors
+    ///
+    /// As [`ClientBuilder::build`].
+    pub fn new(api_key: impl Into<String>) -> Result<Self> {
+        Self::builder(api_key).build()
+    }
+
+    /// A client with this key and settings of your own.
+    pub fn builder(api_key: impl Into<String>) -> ClientBuilder {
+        ClientBuilder {
+            key: api_key.into(),
+            base_url: BASE_URL.to_owned(),
+            idle_timeout: Duration::from_secs(120),
+            wait_timeout: Duration::from_secs(30 * 60),
+            poll_interval: Duration::from_secs(1)..=Duration::from_secs(5),
+            submit_attempts: 4,
+        }
+    }
+
+    /// A task that was submitted before, here or anywhere else with this account.
+    pub fn task(&self, id: TaskId) -> Task {
+        Task::known(self.clone(), id)
+    }
+
+    /// Where requests go.
+    pub fn base_url(&self) -> &str {
+        &self.0.base_url
+    }
+
+    pub(crate) fn raw(&self, hooks: Hooks) -> raw::Client {
+        raw::Client::new_with_client(&self.0.base_url, self.0.api.clone(), hooks)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("base_url", &self.0.base_url).finish_non_exhaustive()
+    }
+}
+
+/// Settings of a [`Client`].
+pub struct ClientBuilder {
+    key: String,
+    base_url: String,
+    idle_timeout: Duration,
+    wait_timeout: Duration,
+    poll_interval: RangeInclusive<Duration>,
+    submit_attempts: u32,
+}
+
+impl ClientBuilder {
+    /// Key and base URL from `HIGHWAY_API_KEY` and `HIGHWAY_BASE_URL`.
+    ///
+    /// # Errors
+    ///
+    /// When the key is not set.
+    pub fn from_env() -> Result<Self> {
+        let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let key = set("HIGHWAY_API_KEY")
+            .ok_or_else(|| Error::config("no API key: set HIGHWAY_API_KEY, or try the sandbox, which needs no key"))?;
+        let builder = Client::builder(key);
+        Ok(match set("HIGHWAY_BASE_URL") {
+            Some(base_url) => builder.base_url(base_url),
+            None => builder,
+        })
+    }
+
+    /// Where requests go. Default: `https://api.highwayapi.ai`.
+    pub fn base_url(mut self, base_url: impl Into<String>) -> Self {
+        self.base_url = base_url.into();
+        self
+    }
+
+    /// How long nothing may move, while a request is sent or answered or a video fetched, before it is given up.
+    /// Default: 2 min. There is no limit on how long an upload takes as long as it gets on.
+    pub fn idle_timeout(mut self, idle_timeout: Duration) -> Self {
+        self.idle_timeout = idle_timeout;
+        self
+    }
+
+    /// How long [`Task::wait`] and [`Task::events`] wait. It ends the waiting, never the task. Default: 30 min.
+    pub fn wait_timeout(mut self, wait_timeout: Duration) -> Self {
+        self.wait_timeout = wait_timeout;
+        self
+    }
+
+    /// The pause between polls: it grows from the start to the end of this range. Default: 1 s to 5 s.
+    pub fn poll_interval(mut self, poll_interval: RangeInclusive<Duration>) -> Self {
+        self.poll_interval = poll_interval;
+        self
+    }
+
+    /// How often a submit is tried where the service cannot have accepted it (no connection, 429, 503
+    /// `SERVICE_NOT_AVAILABLE`). Anything else is never tried again. Default: 4; 1 tries once.
+    pub fn submit_attempts(mut self, submit_attempts: u32) -> Self {
+        self.submit_attempts = submit_attempts.max(1);
+        self
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    ///
+    /// When the key is empty or cannot stand in a header, the base URL is not a plain `http` or `https` URL, or TLS
+    /// cannot be set up.
+    pub fn build(self) -> Result<Client> {
+        let key = self.key.trim().to_owned();
+        if key.is_empty() {
+            return Err(Error::config("the API key is empty"));
+        }
+        let hooks = ApiKey::new(&key)
+            .map_err(|_| Error::config("the API key has characters that cannot stand in an HTTP header"))?;
+        let url = base_url(&self.base_url)?;
+        // A proxy of the environment has no business between us and a sandbox on this machine.
+        let direct = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        let new = || {
+            let builder = reqwest::Client::builder().connect_timeout(Duration::from_secs(10)).referer(false);
+            if direct { builder.no_proxy() } else { builder }
+        };
+        let tls = |error: reqwest::Error| Error::config("TLS cannot be set up").with_source(error.without_url());
+        Ok(Client(Arc::new(Inner {
+            base_url: url.as_str().trim_end_matches('/').to_owned(),
+            key,
+            hooks: Hooks::new(hooks),
+            // Repeating a request is decided in one place only, and that is not the HTTP library.
+            api: new().redirect(Policy::none()).retry(reqwest::retry::never()).build().map_err(tls)?,
+            files: new().redirect(Policy::limited(5)).read_timeout(self.idle_timeout).build().map_err(tls)?,
+            idle_timeout: self.idle_timeout,
+            wait_timeout: self.wait_timeout,
+            poll_interval: self.poll_interval,
+            submit_attempts: self.submit_attempts,
+        })))
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").finish_non_exhaustive()
+    }
+}
+
+fn base_url(text: &str) -> Result<Url> {
+    let expected = "expected something like https://api.highwayapi.ai";
+    let url =
+        Url::parse(text).map_err(|error| Error::config(format!("the base URL is no URL ({error}); {expected}")))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(Error::config(format!("the base URL has the scheme `{}`; {expected}", url.scheme())));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Error::config("the base URL carries a user name or password; the API key stands elsewhere"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(Error::config(format!("the base URL has a query or fragment; {expected}")));
+    }
+    if url.scheme() == "https" && !cfg!(any(feature = "rustls", feature = "native-tls")) {
+        return Err(Error::config("https needs the feature `rustls` or `native-tls` of the crate highwayapi"));
+    }
+    Ok(url)
+}

@@ -1,0 +1,135 @@
+//! The one call that costs money: sent again only where the service cannot have accepted it.
+
+use std::time::Duration;
+
+use highwayapi_raw as raw;
+use highwayapi_raw::body::Upload;
+use reqwest::StatusCode;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::answer::{Answer, failure, silence};
+use crate::error::Kind;
+use crate::retry::backoff;
+use crate::{Charged, Client, Error, FirstLastFrame, Result, Task, TaskId};
+
+const WHAT: &str = "the submit";
+/// A longer wish for a pause is not slept through but told to the caller.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// A submit that did not bring a task.
+struct Failure {
+    error: Error,
+    /// The service cannot have accepted it, and may do so another time.
+    again: bool,
+}
+
+impl Client {
+    /// Submits a video to be made: **at most one POST that the service can have accepted**, and that one is paid for.
+    ///
+    /// It is repeated (up to [`crate::ClientBuilder::submit_attempts`], with a pause) only where nothing can have been
+    /// processed: no connection came about, or the service said that it did not take it (429, or 503
+    /// `SERVICE_NOT_AVAILABLE`). Redirects are not followed.
+    ///
+    /// Dropping the future while it runs leaves open whether the service accepted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_charged`] tells what it cost: `No` where the request was bad, refused or never sent; `Unknown` where
+    /// it was sent and the answer was lost or cannot be understood. Then only the account's own records can tell.
+    pub async fn submit(&self, request: &FirstLastFrame) -> Result<Task> {
+        request.check()?;
+        let mut attempt = 1;
+        loop {
+            let failure = match self.submit_once(request).await {
+                Ok(id) => {
+                    tracing::info!(task_id = %id, "submitted");
+                    return Ok(Task::submitted(self.clone(), id));
+                }
+                Err(failure) => failure,
+            };
+            let asked = failure.error.retry_after();
+            if !failure.again || attempt >= self.0.submit_attempts || asked.is_some_and(|asked| asked > LONGEST_PAUSE) {
+                return Err(failure.error);
+            }
+            let pause = backoff(attempt, asked, LONGEST_PAUSE);
+            tracing::warn!(attempt, ?pause, error = %failure.error, "not accepted, trying again");
+            sleep(pause).await;
+            attempt += 1;
+        }
+    }
+
+    async fn submit_once(&self, request: &FirstLastFrame) -> Result<TaskId, Failure> {
+        let (request, upload) = request.to_raw();
+        let client = self.raw(self.0.hooks.clone().upload(upload.clone()));
+        let answer = tokio::select! {
+            answer = client.submit_first_last_frame(&request) => answer,
+            () = standstill(&upload, self.0.idle_timeout) => {
+                let charged = charged(&upload);
+                return Err(Failure { error: silence(WHAT, charged, self.0.idle_timeout), again: charged == Charged::No });
+            }
+        };
+        match answer {
+            Ok(answer) => accepted(&answer.into_inner().task_id.0),
+            Err(raw::Error::UnexpectedResponse(response)) => {
+                let answer = Answer::read(response).await;
+                match answer.task_id() {
+                    Some(id) => accepted(id),
+                    None => Err(refused(answer, &self.0.key)),
+                }
+            }
+            Err(error) => {
+                let charged = charged(&upload);
+                // What never left for a reason of our own will not leave the next time either.
+                let own = matches!(&error, raw::Error::Custom(_) | raw::Error::InvalidRequest(_))
+                    || matches!(&error, raw::Error::CommunicationError(error) if error.is_builder());
+                let error = failure(error, WHAT, charged, self.0.idle_timeout);
+                Err(Failure { error: told(error), again: charged == Charged::No && !own })
+            }
+        }
+    }
+}
+
+fn accepted(id: &str) -> Result<TaskId, Failure> {
+    id.parse().map_err(|_| {
+        let text = "the submit was answered without a usable task id";
+        Failure { error: told(Error::new(Kind::Answer, Charged::Unknown, text)), again: false }
+    })
+}
+
+fn refused(answer: Answer, key: &str) -> Failure {
+    let unavailable =
+        answer.status == StatusCode::SERVICE_UNAVAILABLE && answer.reason() == Some("SERVICE_NOT_AVAILABLE");
+    let again = unavailable || answer.status == StatusCode::TOO_MANY_REQUESTS;
+    // A request that timed out on the other side may have been taken there.
+    let refused = answer.status.is_client_error() && answer.status != StatusCode::REQUEST_TIMEOUT;
+    let charged = if again || refused { Charged::No } else { Charged::Unknown };
+    Failure { error: told(answer.into_error(WHAT, charged, key)), again }
+}
+
+/// Without a byte of the body the service has nothing to accept.
+fn charged(upload: &Upload) -> Charged {
+    if upload.sent() == 0 { Charged::No } else { Charged::Unknown }
+}
+
+/// The sentence that matters most, behind the others.
+fn told(error: Error) -> Error {
+    let sentence = match error.is_charged() {
+        Charged::No => "Nothing was charged.",
+        Charged::Yes => "It was charged.",
+        Charged::Unknown => "Whether it was charged is unknown: sending it again may pay twice.",
+    };
+    error.ending(sentence)
+}
+
+/// Returns when no byte has been handed to the network for `limit`: a large upload may take long, a standstill may not.
+async fn standstill(upload: &Upload, limit: Duration) {
+    let mut sent = upload.sent();
+    let mut since = Instant::now();
+    loop {
+        sleep_until(since + limit).await;
+        if upload.sent() == sent {
+            return;
+        }
+        (sent, since) = (upload.sent(), Instant::now());
+    }
+}

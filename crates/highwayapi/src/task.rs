@@ -1,0 +1,156 @@
+//! A task that the service works on.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use highwayapi_raw as raw;
+use highwayapi_raw::types;
+use serde::{Deserialize, Serialize};
+
+use crate::answer::{Answer, failure, silence};
+use crate::error::Kind;
+use crate::wait::Events;
+use crate::{Charged, Client, Error, Event, Result, TaskResult};
+
+/// A poll is small: one that takes longer than this hangs.
+const POLL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Names one task of an account. Opaque.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TaskId(String);
+
+impl TaskId {
+    /// The id as the service wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for TaskId {
+    type Err = Error;
+
+    /// Any text but an empty one, one of more than 512 bytes, or one with blanks or control characters.
+    fn from_str(text: &str) -> Result<Self> {
+        let bad = |letter: char| letter.is_control() || letter.is_whitespace();
+        if text.is_empty() || text.len() > 512 || text.contains(bad) {
+            return Err(Error::input(
+                "is no task id; expected what the submit returned, such as 7b8e1d1c-52ab-4f7c-9c3e-0a6c5f6f2d11",
+            )
+            .for_field("task_id"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for TaskId {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<TaskId> for String {
+    fn from(id: TaskId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A task, by its id: from [`Client::submit`], or from [`Client::task`] at any later time.
+#[derive(Clone, Debug)]
+pub struct Task {
+    pub(crate) client: Client,
+    id: TaskId,
+    /// Whether the service is known to have this task.
+    pub(crate) seen: bool,
+    pub(crate) wait_timeout: Duration,
+}
+
+impl Task {
+    pub(crate) fn submitted(client: Client, id: TaskId) -> Self {
+        Self { seen: true, ..Self::known(client, id) }
+    }
+
+    pub(crate) fn known(client: Client, id: TaskId) -> Self {
+        let wait_timeout = client.0.wait_timeout;
+        Self { client, id, seen: false, wait_timeout }
+    }
+
+    /// The id. Keep it: with it everything after the submit can be done again.
+    pub fn id(&self) -> &TaskId {
+        &self.id
+    }
+
+    /// How long [`Task::wait`] and [`Task::events`] wait, other than the client's setting.
+    pub fn wait_timeout(self, wait_timeout: Duration) -> Self {
+        Self { wait_timeout, ..self }
+    }
+
+    /// Asks once how far the task is. One GET, not repeated.
+    ///
+    /// A failed task is an `Ok` here: its [`TaskResult::status`] says so.
+    ///
+    /// # Errors
+    ///
+    /// When no answer comes or it cannot be understood. The task is not touched by that.
+    pub async fn poll(&self) -> Result<TaskResult> {
+        const WHAT: &str = "the poll";
+        let client = self.client.raw(self.client.0.hooks.clone());
+        let id = types::TaskId(self.id.0.clone());
+        let answer = async {
+            match client.get_task_result(&id).await {
+                Ok(answer) => Ok(TaskResult::new(&self.client, &self.id, answer.into_inner())),
+                Err(raw::Error::UnexpectedResponse(response)) => {
+                    let answer = Answer::read(response).await;
+                    let charged = if answer.status == 404 { Charged::Unknown } else { Charged::Yes };
+                    Err(answer.into_error(WHAT, charged, &self.client.0.key))
+                }
+                Err(error) => Err(failure(error, WHAT, Charged::Yes, POLL_TIMEOUT)),
+            }
+        };
+        let answer = tokio::time::timeout(POLL_TIMEOUT, answer).await;
+        answer.unwrap_or_else(|_| Err(silence(WHAT, Charged::Yes, POLL_TIMEOUT))).map_err(|error| {
+            let error = error.with_task(&self.id);
+            match error.is_charged() {
+                Charged::Yes => error.ending(&format!("Task {} goes on regardless.", self.id)),
+                _ => error,
+            }
+        })
+    }
+
+    /// Waits until the task has its videos. Polls are paced and a failing poll does not end the wait; see
+    /// [`Task::events`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_still_running`] when the time limit ran out: the task goes on, and may be waited for again.
+    /// [`Error::is_task_failed`] when the service gave it up, [`Error::is_without_video`] when it succeeded without any
+    /// video, and what [`Task::events`] says of polls that keep failing. Each carries the task's id.
+    pub async fn wait(&self) -> Result<TaskResult> {
+        let mut events = self.events();
+        loop {
+            match events.next().await {
+                Some(Ok(Event::Done(result))) => return Ok(result),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(error),
+                None => {
+                    let text = format!("waiting for task {} ended without a result", self.id);
+                    return Err(Error::new(Kind::Answer, Charged::Yes, text).with_task(&self.id));
+                }
+            }
+        }
+    }
+
+    /// Waits as [`Task::wait`] does and tells every step.
+    pub fn events(&self) -> Events {
+        Events::new(self.clone())
+    }
+}

@@ -1,0 +1,193 @@
+//! What a task has come to.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use highwayapi_raw::types;
+
+use crate::download::Download;
+use crate::error::Kind;
+use crate::redact::{clean, without_query};
+use crate::{Charged, Client, Error, Result, TaskId};
+
+/// State of a task.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TaskStatus {
+    /// Waits for its turn.
+    Queued,
+    /// Is being worked on.
+    Processing,
+    /// Is done. The service spells it `TASK_STATUS_SUCCEED`.
+    Succeeded,
+    /// Was given up.
+    Failed,
+    /// A state that this crate does not know, as the service wrote it. Taken for "not finished".
+    Other(String),
+}
+
+impl From<types::TaskStatus> for TaskStatus {
+    fn from(raw: types::TaskStatus) -> Self {
+        use types::KnownTaskStatus as Known;
+        match raw {
+            types::TaskStatus::KnownTaskStatus(Known::TaskStatusQueued) => Self::Queued,
+            types::TaskStatus::KnownTaskStatus(Known::TaskStatusProcessing) => Self::Processing,
+            types::TaskStatus::KnownTaskStatus(Known::TaskStatusSucceed) => Self::Succeeded,
+            types::TaskStatus::KnownTaskStatus(Known::TaskStatusFailed) => Self::Failed,
+            types::TaskStatus::Other(text) => Self::Other(clean(&text, "")),
+        }
+    }
+}
+
+/// In words, for people.
+impl fmt::Display for TaskStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Queued => "queued",
+            Self::Processing => "processing",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Other(text) => text,
+        })
+    }
+}
+
+/// One answer to a poll.
+#[derive(Clone, Debug)]
+pub struct TaskResult {
+    task_id: TaskId,
+    status: TaskStatus,
+    progress_percent: Option<f64>,
+    eta: Option<Duration>,
+    seed: Option<u64>,
+    reason: Option<String>,
+    videos: Vec<Video>,
+}
+
+impl TaskResult {
+    pub(crate) fn new(client: &Client, task_id: &TaskId, raw: types::TaskResult) -> Self {
+        let task = raw.task;
+        let reason = [task.reason, task.error, task.message].into_iter().flatten();
+        let videos = raw.videos.unwrap_or_default().into_iter();
+        Self {
+            task_id: task_id.clone(),
+            status: task.status.into(),
+            progress_percent: task.progress_percent.and_then(number).map(|percent| percent.clamp(0.0, 100.0)),
+            eta: task.eta.and_then(seconds),
+            seed: raw.extra.and_then(|extra| extra.seed).and_then(number).map(|seed| seed as u64),
+            reason: reason.map(|text| clean(&text, &client.0.key)).find(|text| !text.is_empty()),
+            videos: videos.filter_map(|video| Video::new(client, task_id, video)).collect(),
+        }
+    }
+
+    /// The task that this is about.
+    pub fn task_id(&self) -> &TaskId {
+        &self.task_id
+    }
+
+    /// How far the task is.
+    pub fn status(&self) -> &TaskStatus {
+        &self.status
+    }
+
+    /// From 0 to 100, where the service says. For display only: finished tasks were seen at 0.
+    pub fn progress_percent(&self) -> Option<f64> {
+        self.progress_percent
+    }
+
+    /// How long the service expects it to take still, where it says; it often says 0, which is taken for not saying.
+    pub fn eta(&self) -> Option<Duration> {
+        self.eta
+    }
+
+    /// The seed that was used, where the service says.
+    pub fn seed(&self) -> Option<u64> {
+        self.seed
+    }
+
+    /// Why the task failed, where the service says.
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
+    /// The videos that can be fetched. Of a task that succeeded these may be fewer than were asked for: the others were
+    /// filtered out.
+    pub fn videos(&self) -> &[Video] {
+        &self.videos
+    }
+
+    pub(crate) fn with_videos(self) -> Result<Self> {
+        if !self.videos.is_empty() {
+            return Ok(self);
+        }
+        let why = self.reason.as_deref().unwrap_or("the service gives no reason; its filters may have taken all of it");
+        let text = format!("task {} succeeded without a video: {why}", self.task_id);
+        Err(Error::new(Kind::NoVideo, Charged::Unknown, text).with_task(&self.task_id).with_reason(self.reason))
+    }
+
+    pub(crate) fn failed(self) -> Error {
+        let why = self.reason.as_deref().unwrap_or("the service gives no reason");
+        let text = format!("task {} failed: {why}", self.task_id);
+        Error::new(Kind::TaskFailed, Charged::Unknown, text).with_task(&self.task_id).with_reason(self.reason)
+    }
+}
+
+/// One video of a task, behind a pre-signed link that is valid for about an hour: download it at once.
+#[derive(Clone)]
+pub struct Video {
+    pub(crate) client: Client,
+    pub(crate) task_id: TaskId,
+    url: String,
+    ttl: Option<Duration>,
+}
+
+impl Video {
+    fn new(client: &Client, task_id: &TaskId, raw: types::VideoResult) -> Option<Self> {
+        let url = raw.video_url.filter(|url| !url.trim().is_empty())?;
+        Some(Self { client: client.clone(), task_id: task_id.clone(), url, ttl: raw.video_url_ttl.and_then(seconds) })
+    }
+
+    /// The link, signature and all: whoever has it can fetch the video. Not for logs.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// How long the link is valid, where the service says.
+    pub fn ttl(&self) -> Option<Duration> {
+        self.ttl
+    }
+
+    /// Fetches the video into a file. Await it, or set something first.
+    ///
+    /// It goes to a part file beside the target (`clip.mp4.part`) and gets its name only when it is whole: of the
+    /// announced length, an MP4 with all its boxes, and synced to disk. No credentials are sent to the file's host.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_already_exists`] when the target is there, before anything is fetched; [`Error::is_file`] when it
+    /// cannot be written; [`Error::is_download`] when the link has expired or what comes is no whole MP4.
+    pub fn download(&self, path: impl AsRef<Path>) -> Download<'_> {
+        Download::new(self, path.as_ref().to_owned())
+    }
+}
+
+impl fmt::Debug for Video {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Video").field("url", &without_query(&self.url)).field("ttl", &self.ttl).finish()
+    }
+}
+
+fn number(raw: types::NumberOrText) -> Option<f64> {
+    let number = match raw {
+        types::NumberOrText::Number(number) => number,
+        types::NumberOrText::Text(text) => text.trim().parse().ok()?,
+    };
+    number.is_finite().then_some(number)
+}
+
+/// 0 was seen where nothing was meant.
+fn seconds(raw: types::NumberOrText) -> Option<Duration> {
+    let seconds = number(raw).filter(|&seconds| seconds > 0.0)?;
+    Duration::try_from_secs_f64(seconds).ok()
+}

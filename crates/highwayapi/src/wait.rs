@@ -1,0 +1,185 @@
+//! Waiting for a task: paced polls, a budget for those that fail, a time limit.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures_core::Stream;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::error::Kind;
+use crate::retry::backoff;
+use crate::{Charged, Error, Result, Task, TaskResult, TaskStatus};
+
+/// So many polls may fail in a row: with the pauses between them an outage of some minutes.
+const FAILURES: u32 = 12;
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How fast the pause between polls grows.
+const GROWTH: f64 = 1.4;
+
+/// What happens while a task is waited for.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The service answered; the task is not finished.
+    Progress(TaskResult),
+    /// A poll failed; waiting goes on.
+    PollFailed {
+        /// Why.
+        error: Error,
+        /// How many have failed in a row.
+        failures: u32,
+        /// When the next one comes.
+        pause: Duration,
+    },
+    /// The task has its videos. The last event.
+    Done(TaskResult),
+}
+
+/// The events of one wait: a [`Stream`] that ends with [`Event::Done`] or an error.
+///
+/// A poll that fails for a passing reason (network, 404 of a task that was there, 408, 425, 429, 5xx, an answer that is
+/// none of the service's) is told and repeated, up to 12 times in a row with growing pauses. 401, 403 and other refusals
+/// end the wait at once. A status that this crate does not know is taken for "not finished".
+pub struct Events {
+    step: Step,
+}
+
+type Next = (Waiter, Option<Result<Event>>);
+
+enum Step {
+    Idle(Option<Box<Waiter>>),
+    Busy(Pin<Box<dyn Future<Output = Next> + Send>>),
+}
+
+impl Events {
+    pub(crate) fn new(task: Task) -> Self {
+        Self { step: Step::Idle(Some(Box::new(Waiter::new(task)))) }
+    }
+
+    /// The next event; `None` after the last. The same as the stream's, without a trait to import.
+    pub async fn next(&mut self) -> Option<Result<Event>> {
+        std::future::poll_fn(|context| self.poll_event(context)).await
+    }
+
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Event>>> {
+        loop {
+            match &mut self.step {
+                Step::Idle(waiter) => match waiter.take() {
+                    Some(waiter) => self.step = Step::Busy(Box::pin(waiter.step())),
+                    None => return Poll::Ready(None),
+                },
+                Step::Busy(step) => {
+                    let (waiter, event) = ready!(step.as_mut().poll(context));
+                    let last = matches!(event, None | Some(Err(_) | Ok(Event::Done(_))));
+                    self.step = Step::Idle((!last).then(|| Box::new(waiter)));
+                    return Poll::Ready(event);
+                }
+            }
+        }
+    }
+}
+
+impl Stream for Events {
+    type Item = Result<Event>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Event>>> {
+        self.poll_event(context)
+    }
+}
+
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Events").finish_non_exhaustive()
+    }
+}
+
+struct Waiter {
+    task: Task,
+    /// `None`: longer than clocks count.
+    deadline: Option<Instant>,
+    next_poll: Instant,
+    interval: Duration,
+    failures: u32,
+}
+
+impl Waiter {
+    fn new(task: Task) -> Self {
+        let now = Instant::now();
+        let interval = *task.client.0.poll_interval.start();
+        Self {
+            deadline: now.checked_add(task.wait_timeout),
+            // A task that was submitted just now is not done yet; one from earlier may be.
+            next_poll: if task.seen { now + interval } else { now },
+            interval,
+            failures: 0,
+            task,
+        }
+    }
+
+    async fn step(mut self: Box<Self>) -> Next {
+        let event = self.next().await;
+        (*self, Some(event))
+    }
+
+    async fn next(&mut self) -> Result<Event> {
+        let poll = async {
+            sleep_until(self.next_poll).await;
+            self.task.poll().await
+        };
+        let answer = match self.deadline {
+            Some(deadline) => timeout_at(deadline, poll).await.map_err(|_| self.time_limit())?,
+            None => poll.await,
+        };
+        match answer {
+            Ok(result) => {
+                self.failures = 0;
+                self.task.seen = true;
+                self.judge(result)
+            }
+            Err(error) => self.tolerate(error),
+        }
+    }
+
+    fn judge(&mut self, result: TaskResult) -> Result<Event> {
+        match result.status() {
+            TaskStatus::Succeeded => result.with_videos().map(Event::Done),
+            TaskStatus::Failed => Err(result.failed()),
+            TaskStatus::Queued | TaskStatus::Processing | TaskStatus::Other(_) => {
+                let longest = *self.task.client.0.poll_interval.end();
+                self.next_poll = Instant::now() + self.interval;
+                self.interval = self.interval.mul_f64(GROWTH).min(longest);
+                Ok(Event::Progress(result))
+            }
+        }
+    }
+
+    fn tolerate(&mut self, error: Error) -> Result<Event> {
+        self.failures += 1;
+        if !passing(&error, self.task.seen) || self.failures >= FAILURES {
+            return Err(error);
+        }
+        let pause = backoff(self.failures, error.retry_after(), LONGEST_PAUSE);
+        tracing::warn!(task_id = %self.task.id(), failures = self.failures, ?pause, %error, "poll failed");
+        self.next_poll = Instant::now() + pause;
+        Ok(Event::PollFailed { error, failures: self.failures, pause })
+    }
+
+    fn time_limit(&self) -> Error {
+        let id = self.task.id();
+        let limit = self.task.wait_timeout;
+        let text = format!("task {id} was not finished within {limit:?}. It goes on and can be waited for again.");
+        Error::new(Kind::TimeLimit, Charged::Yes, text).with_task(id)
+    }
+}
+
+/// Whether the next poll may fare better.
+fn passing(error: &Error, seen: bool) -> bool {
+    match error.status() {
+        Some(404) => seen,
+        Some(408 | 425 | 429) => true,
+        Some(status) => status >= 500 || error.is_invalid_answer(),
+        None => error.is_network(),
+    }
+}
