@@ -1,1 +1,12 @@
+//! The contract, tested from outside: what goes over the wire, what comes back, and what the caller is told.
 
+mod answers;
+mod contract;
+mod download;
+mod lost;
+mod memory;
+mod requests;
+mod sandbox;
+mod secrets;
+mod support;
+mod wait;

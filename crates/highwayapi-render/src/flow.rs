@@ -70,7 +70,8 @@ impl Flow {
         for y in 1..h {
             for x in 1..w {
                 let i = y * w + x;
-                let [ux, uy, vx, vy] = [(&self.u, 1), (&self.u, w), (&self.v, 1), (&self.v, w)].map(|(f, d)| f.at[i] - f.at[i - d]);
+                let [ux, uy, vx, vy] =
+                    [(&self.u, 1), (&self.u, w), (&self.v, 1), (&self.v, w)].map(|(f, d)| f.at[i] - f.at[i - d]);
                 let (ux, vy) = (ux - zoom, vy - zoom);
                 sum += (ux * ux + uy * uy + vx * vx + vy * vy).sqrt();
             }
@@ -187,7 +188,9 @@ fn refine(a: &Raster, b: &Raster, u: &mut Raster, v: &mut Raster) {
                 terms.push([0.0; 4]);
                 continue;
             }
-            let ix = 0.25 * (warped_a.at[row + right] - warped_a.at[row + left] + warped_b.at[row + right] - warped_b.at[row + left]);
+            let ix = 0.25
+                * (warped_a.at[row + right] - warped_a.at[row + left] + warped_b.at[row + right]
+                    - warped_b.at[row + left]);
             let iy = 0.25 * (warped_a.at[down + x] - warped_a.at[up + x] + warped_b.at[down + x] - warped_b.at[up + x]);
             let it = warped_b.at[i] - warped_a.at[i] - ix * u.at[i] - iy * v.at[i];
             terms.push([ix, iy, it, 1.0 / (ALPHA + ix * ix + iy * iy)]);
@@ -252,7 +255,8 @@ impl Raster {
         for y in 0..out.h {
             for x in 0..out.w {
                 let i = 2 * y * self.w + 2 * x;
-                out.at[y * out.w + x] = 0.25 * (self.at[i] + self.at[i + 1] + self.at[i + self.w] + self.at[i + self.w + 1]);
+                out.at[y * out.w + x] =
+                    0.25 * (self.at[i] + self.at[i + 1] + self.at[i + self.w] + self.at[i + self.w + 1]);
             }
         }
         out

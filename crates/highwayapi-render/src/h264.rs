@@ -1,11 +1,11 @@
 //! H.264 by OpenH264, one closed group of pictures at a time.
 
 use openh264::OpenH264API;
+use openh264::Timestamp;
 use openh264::encoder::{
     BitRate, Complexity, Encoder, EncoderConfig, FrameRate, IntraFramePeriod, QpRange, RateControlMode, VuiConfig,
 };
 use openh264::formats::YUVSlices;
-use openh264::Timestamp;
 
 use crate::scale::Frame;
 use crate::spec::{FPS, Size};

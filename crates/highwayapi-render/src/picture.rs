@@ -47,6 +47,8 @@ struct Header {
     height: u32,
     /// EXIF's 1 to 8; 1 is upright.
     orientation: u8,
+    /// Where in the file the dimensions were found.
+    at: usize,
 }
 
 impl Header {
@@ -144,7 +146,7 @@ fn png_header(bytes: &[u8]) -> Option<Header> {
     let ihdr = bytes.get(12..24)?.strip_prefix(b"IHDR")?;
     let (width, height) = ihdr.split_at_checked(4)?;
     let word = |b: &[u8]| b.try_into().ok().map(u32::from_be_bytes);
-    Some(Header { kind: PictureKind::Png, width: word(width)?, height: word(height)?, orientation: 1 })
+    Some(Header { kind: PictureKind::Png, width: word(width)?, height: word(height)?, orientation: 1, at: 16 })
 }
 
 /// Walks the segments up to the frame header, which holds the dimensions; EXIF comes before it.
@@ -168,7 +170,8 @@ fn jpeg_header(bytes: &[u8]) -> Option<Header> {
         match marker {
             0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => {
                 let side = |at: usize| Some(u32::from(u16::from_be_bytes([*body.get(at)?, *body.get(at + 1)?])));
-                return Some(Header { kind: PictureKind::Jpeg, width: side(3)?, height: side(1)?, orientation });
+                let at = bytes.len() - rest.len();
+                return Some(Header { kind: PictureKind::Jpeg, width: side(3)?, height: side(1)?, orientation, at });
             }
             0xe1 => orientation = exif_orientation(body).unwrap_or(orientation),
             _ => {}
@@ -199,7 +202,9 @@ fn decode_png(bytes: &[u8]) -> Result<Vec<u8>, Error> {
     let damaged = |e: png::DecodingError| {
         let message = match &e {
             png::DecodingError::IoError(_) => "the PNG is truncated: it ends before the picture is complete",
-            png::DecodingError::LimitsExceeded => "the PNG's side chunks unfold to more than 64 MiB: that is not decoded",
+            png::DecodingError::LimitsExceeded => {
+                "the PNG's side chunks unfold to more than 64 MiB: that is not decoded"
+            }
             _ => "the PNG is damaged and cannot be decoded",
         };
         Error::bad_picture(message).caused_by(e)
@@ -239,7 +244,12 @@ fn decode_png(bytes: &[u8]) -> Result<Vec<u8>, Error> {
 }
 
 fn decode_jpeg(bytes: &[u8], header: &Header) -> Result<Vec<u8>, Error> {
-    // Strict, so that a truncated file is an error and not a half-grey picture. The sides are those
+    // The decoder lets the last rows be missing. An end marker before the frame header would be
+    // that of a thumbnail.
+    if !bytes[header.at..].windows(2).rev().any(|pair| pair == [0xff, 0xd9]) {
+        return Err(Error::bad_picture("the JPEG is truncated: its end marker is missing"));
+    }
+    // Strict, so that a damaged file is an error and not a half-grey picture. The sides are those
     // that were checked: a second frame header cannot raise them.
     let options = DecoderOptions::default()
         .set_strict_mode(true)
@@ -248,7 +258,7 @@ fn decode_jpeg(bytes: &[u8], header: &Header) -> Result<Vec<u8>, Error> {
         .jpeg_set_out_colorspace(ColorSpace::RGB);
     JpegDecoder::new_with_options(Cursor::new(bytes), options)
         .decode()
-        .map_err(|e| Error::bad_picture("the JPEG is truncated or damaged and cannot be decoded").caused_by(e))
+        .map_err(|e| Error::bad_picture("the JPEG is damaged and cannot be decoded").caused_by(e))
 }
 
 fn upright(rgb: Vec<u8>, header: &Header) -> Vec<u8> {

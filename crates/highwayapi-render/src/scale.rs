@@ -30,12 +30,9 @@ pub(crate) fn cover(picture: &Picture, size: Size) -> Result<Frame, Error> {
         .map_err(|e| Error::encoder(unable).caused_by(e))?;
     let mut scaled = TypedImage::<U8x3>::new(size.width(), size.height());
     // Catmull-Rom is a polynomial; Lanczos would ask the platform for sines.
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
-        .fit_into_destination(None);
-    Resizer::new()
-        .resize_typed(&source, &mut scaled, &options)
-        .map_err(|e| Error::encoder(unable).caused_by(e))?;
+    let options =
+        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom)).fit_into_destination(None);
+    Resizer::new().resize_typed(&source, &mut scaled, &options).map_err(|e| Error::encoder(unable).caused_by(e))?;
     Ok(to_bt709(scaled.pixels(), size))
 }
 

@@ -147,7 +147,9 @@ impl Scene {
         if let Some(words) = failure.into_inner() {
             return Err(words);
         }
-        gops.into_iter().map(|gop| gop.into_inner().ok_or_else(|| "a group of pictures is missing".to_owned())).collect()
+        gops.into_iter()
+            .map(|gop| gop.into_inner().ok_or_else(|| "a group of pictures is missing".to_owned()))
+            .collect()
     }
 }
 

@@ -21,19 +21,24 @@ const PUSH_IN: f32 = 0.06;
 
 /// A camera's small wandering, nothing at both ends: what tells one seed from another.
 pub(crate) struct Drift {
-    /// In parts of the frame's long side.
+    /// In parts of the frame's sides.
     bow: (f32, f32),
     sway: (f32, f32),
     zoom: f32,
+    /// How much the movement runs ahead or lags half-way.
+    haste: f32,
 }
 
 impl Drift {
     pub(crate) fn of(seed: u64) -> Self {
         let mut draw = Draw(seed);
-        let mut pair = |low, high| (draw.signed(low, high), draw.signed(low, high));
-        let (bow, sway) = (pair(0.004, 0.010), pair(0.002, 0.006));
-        // Closer, never further: that hides the margin which the wandering uncovers.
-        Self { bow, sway, zoom: draw.between(0.015, 0.035) }
+        // Four seeds in a row, which are a request's samples, go four different ways.
+        let way = |bit: u32| if seed >> bit & 1 == 0 { 1.0 } else { -1.0 };
+        let bow = (way(0) * draw.between(0.006, 0.014), way(1) * draw.between(0.006, 0.014));
+        let sway = (draw.signed(0.003, 0.008), draw.signed(0.003, 0.008));
+        // So much closer that the wandering uncovers no margin.
+        let zoom = 2.0 * bow.0.abs().max(bow.1.abs()) + draw.between(0.0, 0.025);
+        Self { bow, sway, zoom, haste: draw.signed(0.1, 0.4) }
     }
 }
 
@@ -45,6 +50,8 @@ pub(crate) struct Warp {
     grid_w: usize,
     /// The flow at the grid points, in pixels.
     grid: Vec<(f32, f32)>,
+    /// Whether that is a flow found between the pictures.
+    found: bool,
 }
 
 /// At a grid point: the displacement of the first picture (x, y), that of the last, and the last
@@ -72,11 +79,13 @@ impl Warp {
             last: Padded::new(last, size),
             grid_w,
             grid: (0..grid_w * grid_h).map(point).collect(),
+            found: flow.is_some(),
         }
     }
 
     /// The frame at `t`, from 0 (first picture) to 1 (last picture).
     pub(crate) fn frame(&self, t: f32, drift: &Drift, out: &mut Frame) {
+        let t = t + drift.haste * t * (1.0 - t);
         let ease = t * t * (3.0 - 2.0 * t);
         let knots = self.knots(t, ease, drift);
         let (w, h) = self.size.dims();
@@ -101,11 +110,10 @@ impl Warp {
 
     fn knots(&self, t: f32, ease: f32, drift: &Drift) -> Vec<Knot> {
         let (w, h) = (self.size.width() as f32, self.size.height() as f32);
-        let long = w.max(h);
         let swell = 16.0 * t * t * (1.0 - t) * (1.0 - t);
         let side = 2.0 * t - 1.0;
-        let shift = |bow: f32, sway: f32| swell * (bow + side * sway) * long;
-        let (shift_x, shift_y) = (shift(drift.bow.0, drift.sway.0), shift(drift.bow.1, drift.sway.1));
+        let shift_x = swell * (drift.bow.0 + side * drift.sway.0) * w;
+        let shift_y = swell * (drift.bow.1 + side * drift.sway.1) * h;
         let zoom = swell * drift.zoom;
         let most = (self.first.margin - 2) as f32;
         let fixed = |d: f32| (d * (1 << GRID_BITS) as f32) as i32;
@@ -116,8 +124,12 @@ impl Warp {
             let dy = shift_y - zoom * (y - h / 2.0);
             let rest = 1.0 - ease;
             let (ax, ay, bx, by) = (dx - ease * u, dy - ease * v, dx + rest * u, dy + rest * v);
-            // Where one picture does not reach, the other is to be seen and no mirrored margin.
+            // Where one picture does not reach, the other is to be seen and no mirrored margin; but
+            // a different picture at the rim would only look like a frame.
             let seen = |x: f32, y: f32| {
+                if !self.found {
+                    return 1.0;
+                }
                 let inside = x.min(w - x).min(y).min(h - y);
                 (1.0 + inside / FADE).clamp(0.01, 1.0)
             };

@@ -1,4 +1,4 @@
-//! Serves until it is ended: `cargo run -p highwayapi-sandbox --example serve [ADDRESS:PORT]`.
+//! Serves until it is interrupted: `cargo run -p highwayapi-sandbox --example serve [ADDRESS:PORT]`.
 
 use std::net::SocketAddr;
 
@@ -12,5 +12,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let mut sandbox = builder.start().await?;
     println!("{}", sandbox.base_url());
-    Ok(sandbox.stopped().await?)
+    tokio::select! {
+        ended = sandbox.stopped() => ended?,
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    // Removes the clips.
+    sandbox.stop().await;
+    // A clip that is still being rendered is not waited for.
+    std::process::exit(0)
 }

@@ -59,9 +59,9 @@ async fn submit(State(shared): State<Arc<Shared>>, request: Request) -> Result<R
     let (head, body) = request.into_parts();
     let max_body = shared.contract.max_body();
     let announced = body.size_hint().lower();
-    let refused = authorize(&shared.api_key, &head.headers).and_then(|()| is_json(&head.headers)).and_then(|()| {
-        if announced > max_body as u64 { Err(too_long(max_body)) } else { Ok(()) }
-    });
+    let refused = authorize(&shared.api_key, &head.headers)
+        .and_then(|()| is_json(&head.headers))
+        .and_then(|()| if announced > max_body as u64 { Err(too_long(max_body)) } else { Ok(()) });
     if let Err(error) = refused {
         // A client that is still sending when the connection closes may never see the answer.
         if !head.headers.contains_key(header::EXPECT) {
@@ -96,7 +96,7 @@ async fn submit(State(shared): State<Arc<Shared>>, request: Request) -> Result<R
     let (written, name) = (Arc::clone(&shared), id.clone());
     let pair = blocking(move || Pair::write(written.dir.path(), &name, &first, &last)).await;
     match pair {
-        Ok(Ok(pair)) => drop(tokio::spawn(run(shared, id.clone(), pair, order, seed))),
+        Ok(Ok(pair)) => drop(tokio::spawn(run(Arc::clone(&shared), id.clone(), pair, order, seed))),
         _ => shared.tasks.finish(&id, Err("the pictures could not be written to disk".to_owned())),
     }
     Ok(answer(&json!({ "task_id": id })))
@@ -207,6 +207,7 @@ fn uuid() -> Result<String, ApiError> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

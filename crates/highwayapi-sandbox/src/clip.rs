@@ -29,8 +29,6 @@ pub(crate) struct Pair {
     first: PathBuf,
     last: PathBuf,
     digest: [u8; 32],
-    /// What they take on disk.
-    pub(crate) bytes: u64,
     scene: OnceLock<Result<Scene, String>>,
 }
 
@@ -44,7 +42,6 @@ impl Pair {
             first: dir.join(format!("{id}.first")),
             last: dir.join(format!("{id}.last")),
             digest: digest.finalize().into(),
-            bytes: (first.len() + last.len()) as u64,
             scene: OnceLock::new(),
         };
         std::fs::write(&pair.first, first)?;
@@ -55,7 +52,8 @@ impl Pair {
     /// The same for the same pictures and spec, whatever the task.
     fn clip_id(&self, spec: &ClipSpec) -> String {
         let mut digest = Sha256::new_with_prefix(self.digest);
-        for part in [spec.size.width().into(), spec.size.height().into(), spec.seconds.into(), spec.audio.into(), spec.seed]
+        for part in
+            [spec.size.width().into(), spec.size.height().into(), spec.seconds.into(), spec.audio.into(), spec.seed]
         {
             digest.update(part.to_be_bytes());
         }
@@ -68,9 +66,9 @@ impl Pair {
             let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
             Picture::decode(&bytes).map_err(|e| e.to_string())
         };
-        let scene = self.scene.get_or_init(|| {
-            Scene::new(&open(&self.first)?, &open(&self.last)?, size).map_err(|e| e.to_string())
-        });
+        let scene = self
+            .scene
+            .get_or_init(|| Scene::new(&open(&self.first)?, &open(&self.last)?, size).map_err(|e| e.to_string()));
         scene.as_ref().map_err(Clone::clone)
     }
 }

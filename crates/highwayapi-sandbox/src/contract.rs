@@ -2,6 +2,7 @@
 
 use highwayapi_render::Size;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::paths::Location;
 use jsonschema::{Draft, ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
@@ -70,8 +71,16 @@ impl Contract {
     pub(crate) fn check(&self, body: &[u8]) -> Result<Order, ApiError> {
         let mut body: Value =
             serde_json::from_slice(body).map_err(|e| ApiError::invalid(format!("the body is not JSON: {e}")))?;
-        let complaints: Vec<String> = self.validator.iter_errors(&body).map(|e| complaint(&e)).collect();
-        if !complaints.is_empty() {
+        let errors: Vec<_> = self.validator.iter_errors(&body).collect();
+        if !errors.is_empty() {
+            // Which values are allowed says more than of which type they are.
+            let named = |path: &Location| {
+                let is_enum = |e: &ValidationError<'_>| matches!(e.kind(), ValidationErrorKind::Enum { .. });
+                errors.iter().any(|e| is_enum(e) && e.instance_path() == path)
+            };
+            let is_type = |e: &ValidationError<'_>| matches!(e.kind(), ValidationErrorKind::Type { .. });
+            let complaints = errors.iter().filter(|e| !(is_type(e) && named(e.instance_path())));
+            let complaints: Vec<String> = complaints.map(complaint).collect();
             return Err(ApiError::invalid(complaints.join("; ")));
         }
         let fields = body.as_object_mut().ok_or_else(|| ApiError::invalid("the body is not an object"))?;
@@ -166,6 +175,7 @@ fn shortened(value: &Value) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

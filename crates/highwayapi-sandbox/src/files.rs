@@ -155,6 +155,7 @@ impl Range {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::Range::{self, Part, Unsatisfiable, Whole};
 

@@ -50,17 +50,23 @@ impl Frames {
             let kind = &text["data:".len()..comma];
             if comma == text.len() || !["image/png;base64", "image/jpeg;base64"].contains(&&*kind.to_lowercase()) {
                 let kind: String = kind.chars().take(40).collect();
-                return Err(not_an_image(field, format!(
-                    "a data URI that starts with \"data:{kind}\" is not taken; \
+                return Err(not_an_image(
+                    field,
+                    format!(
+                        "a data URI that starts with \"data:{kind}\" is not taken; \
                      it must start with \"data:image/png;base64,\" or \"data:image/jpeg;base64,\""
-                )));
+                    ),
+                ));
             }
             comma + 1
         } else if self.bare_base64 {
             0
         } else {
-            return Err(not_an_image(field, "neither a data URI (data:image/png;base64,…) nor an http(s) URL; \
-                 bare Base64 is taken only by a sandbox that was told to"));
+            return Err(not_an_image(
+                field,
+                "neither a data URI (data:image/png;base64,…) nor an http(s) URL; \
+                 bare Base64 is taken only where Builder::accept_bare_base64 says so",
+            ));
         };
         let (field, max_bytes) = (field.to_owned(), self.max_bytes);
         blocking(move || {
@@ -145,7 +151,8 @@ fn root_cause(error: &dyn std::error::Error) -> String {
 
 impl Origin {
     fn parse(text: &str) -> Result<Self, Error> {
-        let bad = || Error::new(format!("{text:?} is not an address to fetch from: use host, host:port or http://host:port"));
+        let bad =
+            || Error::new(format!("{text:?} is not an address to fetch from: use host, host:port or http://host:port"));
         let (scheme, rest) = match text.split_once("://") {
             Some((scheme, rest)) => (Some(scheme.to_ascii_lowercase()), rest),
             None => (None, text),
@@ -169,6 +176,7 @@ impl Origin {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

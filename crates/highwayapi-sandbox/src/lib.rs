@@ -248,3 +248,30 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     }
     address
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_left_on_disk() {
+        let sandbox = Sandbox::start().await.unwrap();
+        let dir = sandbox.shared.dir.path().to_owned();
+        std::fs::write(dir.join("clip.mp4"), "").unwrap();
+        // As a clip that is being rendered does.
+        let shared = Arc::clone(&sandbox.shared);
+        drop(sandbox);
+        assert!(!dir.exists());
+        drop(shared);
+    }
+
+    #[test]
+    fn links_name_an_address_that_can_be_reached() {
+        for (bound, wanted) in
+            [("0.0.0.0:80", "127.0.0.1:80"), ("[::]:80", "[::1]:80"), ("192.0.2.1:80", "192.0.2.1:80")]
+        {
+            assert_eq!(reachable(bound.parse().unwrap()).to_string(), wanted);
+        }
+    }
+}

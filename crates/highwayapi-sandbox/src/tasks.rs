@@ -66,12 +66,17 @@ impl Tasks {
         let mut table = self.table();
         let open = table.tasks.len() - table.finished.len();
         if open >= self.max_open {
-            return Err(ApiError::busy(format!("{open} tasks are waiting already, and no more are taken")));
+            return Err(ApiError::busy(format!(
+                "the queue is full: at most {} tasks wait or run at once",
+                self.max_open
+            )));
         }
         if table.open_bytes + bytes > MAX_OPEN_BYTES {
             return Err(ApiError::busy("the pictures of the waiting tasks fill the room there is for them"));
         }
-        if table.tasks.len() >= MAX_KEPT && let Some(oldest) = table.finished.pop_front() {
+        if table.tasks.len() >= MAX_KEPT
+            && let Some(oldest) = table.finished.pop_front()
+        {
             table.tasks.remove(&oldest);
         }
         table.admitted += 1;
@@ -125,9 +130,8 @@ impl Tasks {
             State::Succeeded(clips) => ("TASK_STATUS_SUCCEED", "", 100, &clips[..]),
             State::Failed(why) => ("TASK_STATUS_FAILED", &why[..], (task.percent as u8).min(99), &[][..]),
         };
-        let video = |clip: &String| {
-            json!({ "video_url": link(clip), "video_url_ttl": ttl.to_string(), "video_type": "mp4" })
-        };
+        let video =
+            |clip: &String| json!({ "video_url": link(clip), "video_url_ttl": ttl.to_string(), "video_type": "mp4" });
         Some(json!({
             "task": {
                 "task_id": id,

@@ -20,11 +20,13 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(crate) async fn read(response: Response) -> Self {
+    /// Waits for the body no longer than `patience`.
+    pub(crate) async fn read(response: Response, patience: Duration) -> Self {
         let status = response.status();
         let retry_after = retry_after(response.headers(), SystemTime::now());
-        // A body that breaks off says no less than none: the status has been seen.
-        let body = response.bytes().await.unwrap_or_default();
+        // A body that breaks off or never comes says no less than none: the status has been seen.
+        let body = tokio::time::timeout(patience, response.bytes()).await;
+        let body = body.ok().and_then(Result::ok).unwrap_or_default();
         Self { status, retry_after, json: serde_json::from_slice(&body).ok() }
     }
 

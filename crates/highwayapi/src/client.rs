@@ -103,8 +103,11 @@ impl ClientBuilder {
     /// When the key is not set.
     pub fn from_env() -> Result<Self> {
         let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let key = set("HIGHWAY_API_KEY")
-            .ok_or_else(|| Error::config("no API key: set HIGHWAY_API_KEY, or try the sandbox, which needs no key"))?;
+        let key = set("HIGHWAY_API_KEY").ok_or_else(|| {
+            Error::config(
+                "no API key: set HIGHWAY_API_KEY; without one there is the sandbox (`highway generate --sandbox`)",
+            )
+        })?;
         let builder = Client::builder(key);
         Ok(match set("HIGHWAY_BASE_URL") {
             Some(base_url) => builder.base_url(base_url),

@@ -166,7 +166,7 @@ impl Error {
     /// repeated.
     pub fn is_invalid_input(&self) -> bool {
         let refused = matches!(self.status(), Some(400 | 413 | 415 | 422)) && self.0.kind == Kind::Refused;
-        self.0.kind == Kind::Input || refused && !self.is_out_of_balance() && !self.is_moderation()
+        self.0.kind == Kind::Input || refused && !self.is_auth() && !self.is_out_of_balance() && !self.is_moderation()
     }
 
     /// The client cannot be set up like this: no key, a bad base URL.
@@ -174,9 +174,11 @@ impl Error {
         self.0.kind == Kind::Config
     }
 
-    /// The key is missing, wrong or not allowed (401, 403).
+    /// The key is missing, wrong or not allowed (401, 403, or the service's words for it).
     pub fn is_auth(&self) -> bool {
-        matches!(self.status(), Some(401 | 403)) && self.0.kind == Kind::Refused && !self.is_out_of_balance()
+        let missing = self.reason() == Some("MISSING_API_KEY");
+        let refused = matches!(self.status(), Some(401 | 403)) || missing;
+        refused && self.0.kind == Kind::Refused && !self.is_out_of_balance()
     }
 
     /// The account has no money left (402, or the service's words for it).

@@ -12,7 +12,7 @@ use base64::engine::{Engine, Simd, general_purpose::PAD};
 use bytes::Bytes;
 use highwayapi_raw::body::Source;
 
-use crate::redact::without_query;
+use crate::redact::{clean, without_query};
 use crate::{AspectRatio, Error, Result};
 
 pub use header::PictureKind;
@@ -98,12 +98,17 @@ impl Frame {
     /// When it is not an `http` or `https` URL with a host.
     pub fn from_url(url: &str) -> Result<Self> {
         let expected = "expected an http or https URL with a host";
+        // It may be a whole picture, taken for a URL by mistake.
+        let shown = || clean(url, "");
         let parsed = reqwest::Url::parse(url)
-            .map_err(|error| Error::input(format!("`{}` is no URL ({error}); {expected}", without_query(url))))?;
+            .map_err(|error| Error::input(format!("`{}` is no URL ({error}); {expected}", shown())))?;
+        if !matches!(parsed.scheme(), "http" | "https") {
+            return Err(Error::input(format!("`{}` has the scheme `{}`; {expected}", shown(), parsed.scheme())));
+        }
         // Parsers take `http:///first.png` for a host called `first.png`.
         let authority = url.split_once("://").map(|(_, rest)| rest).unwrap_or_default();
-        if !matches!(parsed.scheme(), "http" | "https") || authority.is_empty() || authority.starts_with('/') {
-            return Err(Error::input(format!("`{}` has no host; {expected}", without_query(url))));
+        if authority.is_empty() || authority.starts_with('/') {
+            return Err(Error::input(format!("`{}` has no host; {expected}", shown())));
         }
         Ok(Self { name: without_query(url), content: Content::Url(url.to_owned()) })
     }
@@ -122,9 +127,10 @@ impl Frame {
             let media_type: String = media_type.chars().take(60).collect();
             return Err(Error::input(format!("the data URI begins with `{media_type}`; {expected}")));
         }
-        let bytes = Simd::standard(PAD)
-            .decode(base64)
-            .map_err(|error| Error::input(format!("the data URI is not Base64: {error}")))?;
+        let bytes = Simd::standard(PAD).decode(base64).map_err(|error| {
+            let error = error.to_string();
+            Error::input(format!("the data URI is not Base64 ({}); {expected}", error.trim_end_matches('.')))
+        })?;
         Self::picture("the data URI".to_owned(), BytesSource(bytes.into()))
     }
 

@@ -27,7 +27,8 @@ macro_rules! closed_enum {
             /// All allowed values, in the contract's order.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
-            fn wire(self) -> $wire {
+            /// As the API writes it.
+            pub fn value(self) -> $wire {
                 match self {
                     $(Self::$variant => $value,)*
                 }
@@ -60,7 +61,7 @@ macro_rules! closed_enum {
         /// As the API spells it.
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.wire().fmt(f)
+                self.value().fmt(f)
             }
         }
 
@@ -84,7 +85,7 @@ macro_rules! closed_enum {
 
         impl From<$name> for Wire {
             fn from(value: $name) -> Self {
-                value.wire().into()
+                value.value().into()
             }
         }
 

@@ -19,21 +19,26 @@ pub(crate) fn clean(text: &str, key: &str) -> String {
     let text = if key.is_empty() { text.to_owned() } else { text.replace(key, "(key)") };
     let text: String =
         text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(LIMIT + 1).collect();
-    let words = text.split_whitespace().map(|word| {
-        if word.contains("://") {
-            without_query(word)
-        } else if word.chars().count() > WORD {
-            let start: String = word.chars().take(20).collect();
-            format!("{start}…")
-        } else {
-            word.to_owned()
-        }
-    });
+    let words = text.split_whitespace().map(|word| shortened(unsigned(word)));
     let mut cleaned = words.collect::<Vec<_>>().join(" ");
-    if text.chars().count() > LIMIT {
+    if text.chars().count() > LIMIT && !cleaned.ends_with('…') {
         cleaned.push('…');
     }
     cleaned
+}
+
+/// Links come with a scheme, without one, or with its slashes escaped; what tells them all is a query.
+fn unsigned(word: &str) -> String {
+    let query = word.split_once('?').is_some_and(|(_, query)| query.contains('='));
+    if query || word.contains("://") { without_query(word) } else { word.to_owned() }
+}
+
+fn shortened(word: String) -> String {
+    if word.chars().count() <= WORD {
+        return word;
+    }
+    let start: String = word.chars().take(20).collect();
+    format!("{start}…")
 }
 
 #[cfg(test)]
@@ -45,7 +50,17 @@ mod tests {
         let base64 = "iVBORw0KGgo".repeat(40);
         let text = format!("bad key sk-1\x1b[31m for https://f.example/c.mp4?sig=abc and data:{base64} end");
         let cleaned = clean(&text, "sk-1");
-        assert_eq!(cleaned, "bad key (key) [31m for https://f.example/c.mp4?… and data:iVBORw0KGgoiVB… end");
+        assert_eq!(cleaned, "bad key (key) [31m for https://f.example/c.mp4?… and data:iVBORw0KGgoiVBO… end");
+    }
+
+    #[test]
+    fn a_link_hides_no_picture_and_needs_no_scheme() {
+        let base64 = "iVBORw0KGgo".repeat(40);
+        let echo = format!(r#"{{"image":"{base64}","last_image":"https://f.example/last.jpg"}}"#);
+        assert_eq!(clean(&echo, ""), r#"{"image":"iVBORw0KGg…"#);
+        assert_eq!(clean("f.example/c.mp4?sig=abc", ""), "f.example/c.mp4?…");
+        assert_eq!(clean(r"https:\/\/f.example\/c.mp4?sig=abc", ""), r"https:\/\/f.example\/c.mp4?…");
+        assert_eq!(clean("really? yes", ""), "really? yes");
     }
 
     #[test]

@@ -111,7 +111,9 @@ impl FirstLastFrame {
     /// When the prompt is empty.
     pub fn check(&self) -> Result<()> {
         if self.prompt.trim().is_empty() {
-            return Err(Error::input("is empty; it says what the video shows and how it moves").for_field("prompt"));
+            return Err(
+                Error::input("the text is empty; expected what the video shows and how it moves").for_field("prompt")
+            );
         }
         Ok(())
     }

@@ -65,13 +65,14 @@ impl Client {
             answer = client.submit_first_last_frame(&request) => answer,
             () = standstill(&upload, self.0.idle_timeout) => {
                 let charged = charged(&upload);
-                return Err(Failure { error: silence(WHAT, charged, self.0.idle_timeout), again: charged == Charged::No });
+                let error = told(silence(WHAT, charged, self.0.idle_timeout));
+                return Err(Failure { error, again: charged == Charged::No });
             }
         };
         match answer {
             Ok(answer) => accepted(&answer.into_inner().task_id.0),
             Err(raw::Error::UnexpectedResponse(response)) => {
-                let answer = Answer::read(response).await;
+                let answer = Answer::read(response, self.0.idle_timeout).await;
                 match answer.task_id() {
                     Some(id) => accepted(id),
                     None => Err(refused(answer, &self.0.key)),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::answer::{Answer, failure, silence};
 use crate::error::Kind;
+use crate::redact::clean;
 use crate::wait::Events;
 use crate::{Charged, Client, Error, Event, Result, TaskResult};
 
@@ -35,10 +36,9 @@ impl FromStr for TaskId {
     fn from_str(text: &str) -> Result<Self> {
         let bad = |letter: char| letter.is_control() || letter.is_whitespace();
         if text.is_empty() || text.len() > 512 || text.contains(bad) {
-            return Err(Error::input(
-                "is no task id; expected what the submit returned, such as 7b8e1d1c-52ab-4f7c-9c3e-0a6c5f6f2d11",
-            )
-            .for_field("task_id"));
+            let expected = "expected what the submit returned, such as 7b8e1d1c-52ab-4f7c-9c3e-0a6c5f6f2d11";
+            let came = clean(text, "");
+            return Err(Error::input(format!("`{came}` is no task id; {expected}")).for_field("task_id"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -109,7 +109,7 @@ impl Task {
             match client.get_task_result(&id).await {
                 Ok(answer) => Ok(TaskResult::new(&self.client, &self.id, answer.into_inner())),
                 Err(raw::Error::UnexpectedResponse(response)) => {
-                    let answer = Answer::read(response).await;
+                    let answer = Answer::read(response, POLL_TIMEOUT).await;
                     let charged = if answer.status == 404 { Charged::Unknown } else { Charged::Yes };
                     Err(answer.into_error(WHAT, charged, &self.client.0.key))
                 }

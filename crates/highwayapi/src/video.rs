@@ -27,15 +27,15 @@ pub enum TaskStatus {
     Other(String),
 }
 
-impl From<types::TaskStatus> for TaskStatus {
-    fn from(raw: types::TaskStatus) -> Self {
+impl TaskStatus {
+    fn new(raw: types::TaskStatus, key: &str) -> Self {
         use types::KnownTaskStatus as Known;
         match raw {
             types::TaskStatus::KnownTaskStatus(Known::TaskStatusQueued) => Self::Queued,
             types::TaskStatus::KnownTaskStatus(Known::TaskStatusProcessing) => Self::Processing,
             types::TaskStatus::KnownTaskStatus(Known::TaskStatusSucceed) => Self::Succeeded,
             types::TaskStatus::KnownTaskStatus(Known::TaskStatusFailed) => Self::Failed,
-            types::TaskStatus::Other(text) => Self::Other(clean(&text, "")),
+            types::TaskStatus::Other(text) => Self::Other(clean(&text, key)),
         }
     }
 }
@@ -72,7 +72,7 @@ impl TaskResult {
         let videos = raw.videos.unwrap_or_default().into_iter();
         Self {
             task_id: task_id.clone(),
-            status: task.status.into(),
+            status: TaskStatus::new(task.status, &client.0.key),
             progress_percent: task.progress_percent.and_then(number).map(|percent| percent.clamp(0.0, 100.0)),
             eta: task.eta.and_then(seconds),
             seed: raw.extra.and_then(|extra| extra.seed).and_then(number).map(|seed| seed as u64),
@@ -117,7 +117,24 @@ impl TaskResult {
         &self.videos
     }
 
-    pub(crate) fn with_videos(self) -> Result<Self> {
+    /// The same if it is the end of a task that has videos, as [`crate::Task::wait`] gives it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_task_failed`] and [`Error::is_without_video`] as `wait` does; [`Error::is_still_running`] when it is
+    /// not the end.
+    pub fn finished(self) -> Result<Self> {
+        match self.status {
+            TaskStatus::Succeeded => self.with_videos(),
+            TaskStatus::Failed => Err(self.failed()),
+            TaskStatus::Queued | TaskStatus::Processing | TaskStatus::Other(_) => {
+                let text = format!("task {} is {}, not finished", self.task_id, self.status);
+                Err(Error::new(Kind::TimeLimit, Charged::Yes, text).with_task(&self.task_id))
+            }
+        }
+    }
+
+    fn with_videos(self) -> Result<Self> {
         if !self.videos.is_empty() {
             return Ok(self);
         }
@@ -126,7 +143,7 @@ impl TaskResult {
         Err(Error::new(Kind::NoVideo, Charged::Unknown, text).with_task(&self.task_id).with_reason(self.reason))
     }
 
-    pub(crate) fn failed(self) -> Error {
+    fn failed(self) -> Error {
         let why = self.reason.as_deref().unwrap_or("the service gives no reason");
         let text = format!("task {} failed: {why}", self.task_id);
         Error::new(Kind::TaskFailed, Charged::Unknown, text).with_task(&self.task_id).with_reason(self.reason)

@@ -15,6 +15,8 @@ use crate::{Charged, Error, Result, Task, TaskResult, TaskStatus};
 /// So many polls may fail in a row: with the pauses between them an outage of some minutes.
 const FAILURES: u32 = 12;
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// What a service asks for may be more than clocks count; longer than this nobody waits.
+const LONGEST_WISH: Duration = Duration::from_secs(24 * 60 * 60);
 /// How fast the pause between polls grows.
 const GROWTH: f64 = 1.4;
 
@@ -144,8 +146,7 @@ impl Waiter {
 
     fn judge(&mut self, result: TaskResult) -> Result<Event> {
         match result.status() {
-            TaskStatus::Succeeded => result.with_videos().map(Event::Done),
-            TaskStatus::Failed => Err(result.failed()),
+            TaskStatus::Succeeded | TaskStatus::Failed => result.finished().map(Event::Done),
             TaskStatus::Queued | TaskStatus::Processing | TaskStatus::Other(_) => {
                 let longest = *self.task.client.0.poll_interval.end();
                 self.next_poll = Instant::now() + self.interval;
@@ -160,7 +161,7 @@ impl Waiter {
         if !passing(&error, self.task.seen) || self.failures >= FAILURES {
             return Err(error);
         }
-        let pause = backoff(self.failures, error.retry_after(), LONGEST_PAUSE);
+        let pause = backoff(self.failures, error.retry_after(), LONGEST_PAUSE).min(LONGEST_WISH);
         tracing::warn!(task_id = %self.task.id(), failures = self.failures, ?pause, %error, "poll failed");
         self.next_poll = Instant::now() + pause;
         Ok(Event::PollFailed { error, failures: self.failures, pause })

@@ -1,0 +1,229 @@
+//! What can be typed. Flags carry the names of the API's fields, and their defaults and allowed values come from the
+//! contract.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Parser, Subcommand, ValueHint};
+use highwayapi::{AspectRatio, DurationSeconds, Options, PersonGeneration, Resolution, SampleCount, TaskId};
+
+const ENVIRONMENT: &str = "\
+Environment:
+  HIGHWAY_API_KEY   the key of your account; never a flag, where other users would see it
+  HIGHWAY_BASE_URL  where the service is, if not at https://api.highwayapi.ai
+
+Exit codes:
+  0  done
+  1  failed
+  2  wrong usage or bad input; nothing was sent
+  3  whether the submit was charged is unknown
+  4  the task is still running; take it up again with `highway wait`
+  5  the key is not accepted, or the account has no balance
+  6  the video is made and paid for but could not be fetched; `highway fetch` tries again";
+
+/// Two pictures and a prompt become a video, over the Highway API.
+#[derive(Parser, Debug)]
+#[command(name = "highway", version, after_help = ENVIRONMENT, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Makes a video: submits, waits, fetches
+    Generate(Generate),
+    /// Submits and prints the task's id
+    Submit(Submit),
+    /// Waits until a task is finished
+    Wait(Wait),
+    /// Fetches the videos of a finished task
+    Fetch(Fetch),
+    /// Serves the API on this machine, with real videos, without key or bill
+    #[cfg(feature = "sandbox")]
+    Sandbox(Serve),
+}
+
+impl Command {
+    pub(crate) fn json(&self) -> bool {
+        match self {
+            Self::Generate(generate) => generate.json,
+            Self::Submit(submit) => submit.json,
+            Self::Wait(wait) => wait.json,
+            Self::Fetch(fetch) => fetch.json,
+            #[cfg(feature = "sandbox")]
+            Self::Sandbox(serve) => serve.json,
+        }
+    }
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Generate {
+    #[command(flatten)]
+    pub(crate) request: Request,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) service: Service,
+    #[command(flatten)]
+    pub(crate) limit: Limit,
+    /// Uses a sandbox of its own for this one command: no key, no bill, a real video
+    #[cfg(feature = "sandbox")]
+    #[arg(long, conflicts_with = "base_url")]
+    pub(crate) sandbox: bool,
+    /// Prints the task's id and does not wait
+    #[arg(long, conflicts_with_all = ["output", "overwrite", "timeout"])]
+    #[cfg_attr(feature = "sandbox", arg(conflicts_with = "sandbox"))]
+    pub(crate) no_wait: bool,
+    /// Prints one JSON object a line for every event; the last one is the result
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Submit {
+    #[command(flatten)]
+    pub(crate) request: Request,
+    #[command(flatten)]
+    pub(crate) service: Service,
+    /// Prints one JSON object a line for every event; the last one is the result
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Wait {
+    /// The task's id, as `submit` printed it
+    pub(crate) task_id: TaskId,
+    #[command(flatten)]
+    pub(crate) service: Service,
+    #[command(flatten)]
+    pub(crate) limit: Limit,
+    /// Prints one JSON object a line for every event; the last one is the result
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Fetch {
+    /// The task's id, as `submit` printed it
+    pub(crate) task_id: TaskId,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) service: Service,
+    /// Prints one JSON object a line for every event; the last one is the result
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[cfg(feature = "sandbox")]
+#[derive(clap::Args, Debug)]
+pub(crate) struct Serve {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:4310")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// Lets the sandbox fetch frames from this host, or host:port; may be given more than once
+    #[arg(long, value_name = "HOST")]
+    pub(crate) allow_fetch: Vec<String>,
+    /// Prints one JSON object with the address and the key instead of a text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The fields of the request.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Request {
+    /// First frame: a file, an http(s) URL or a data URI; JPEG or PNG of up to 20 MB
+    #[arg(value_name = "IMAGE", value_hint = ValueHint::FilePath)]
+    pub(crate) image: String,
+    /// Last frame, likewise
+    #[arg(value_name = "LAST_IMAGE", value_hint = ValueHint::FilePath)]
+    pub(crate) last_image: String,
+    /// What the video shows and how it moves between the two frames
+    #[arg(short, long, value_name = "TEXT")]
+    pub(crate) prompt: String,
+    /// From 0 to 4294967295; the same with the same parameters gives the same result [default: drawn]
+    #[arg(long)]
+    seed: Option<u32>,
+    #[arg(long, value_parser = choice::<Resolution>(Resolution::ALL), help = with_default::<Resolution>("Output resolution"))]
+    resolution: Option<Resolution>,
+    #[arg(long, value_parser = choice::<AspectRatio>(AspectRatio::ALL), help = with_default::<AspectRatio>("Shape of the video"))]
+    aspect_ratio: Option<AspectRatio>,
+    #[arg(long, value_parser = choice::<SampleCount>(SampleCount::ALL), help = with_default::<SampleCount>("How many videos to make; each is paid for"))]
+    sample_count: Option<SampleCount>,
+    #[arg(long, value_parser = choice::<DurationSeconds>(DurationSeconds::ALL), help = with_default::<DurationSeconds>("Length of the video in seconds"))]
+    duration_seconds: Option<DurationSeconds>,
+    /// What should not appear
+    #[arg(long, value_name = "TEXT")]
+    negative_prompt: Option<String>,
+    #[arg(long, value_parser = choice::<PersonGeneration>(PersonGeneration::ALL), help = with_default::<PersonGeneration>("Whether people may be generated"))]
+    person_generation: Option<PersonGeneration>,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        help = flag_default("Makes an audio track", |options| options.generate_audio))]
+    generate_audio: Option<bool>,
+    #[arg(long, value_name = "BOOL", help = flag_default("Lets the service improve the prompt", |options| options.enhance_prompt))]
+    enhance_prompt: Option<bool>,
+}
+
+impl Request {
+    pub(crate) fn options(&self) -> Options {
+        let mut options = Options::default();
+        options.seed = self.seed;
+        options.resolution = self.resolution;
+        options.aspect_ratio = self.aspect_ratio;
+        options.sample_count = self.sample_count;
+        options.enhance_prompt = self.enhance_prompt;
+        options.generate_audio = self.generate_audio;
+        options.negative_prompt = self.negative_prompt.clone();
+        options.duration_seconds = self.duration_seconds;
+        options.person_generation = self.person_generation;
+        options
+    }
+}
+
+/// Where videos go.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Output {
+    /// Where the video goes; several go to clip-1.mp4, clip-2.mp4, … What made each stands beside it in clip.json
+    #[arg(short, long, value_name = "FILE", default_value = "clip.mp4", value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+    /// Replaces files that are there already
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+/// Where the service is.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Service {
+    /// Where the service is [default: https://api.highwayapi.ai]
+    #[arg(long, value_name = "URL", env = "HIGHWAY_BASE_URL", hide_env = true)]
+    pub(crate) base_url: Option<String>,
+}
+
+/// How long to wait.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Limit {
+    /// How long to wait, such as 90s, 10m or 1h; ends the waiting, never the task
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = humantime::parse_duration)]
+    pub(crate) timeout: Duration,
+}
+
+fn choice<T>(all: &'static [T]) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr + Display + Clone + Send + Sync + 'static,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(all.iter().map(ToString::to_string)).try_map(|text| text.parse::<T>())
+}
+
+fn with_default<T: Default + Display>(help: &str) -> String {
+    format!("{help} [default: {}]", T::default())
+}
+
+fn flag_default(help: &str, field: impl Fn(&Options) -> Option<bool>) -> String {
+    format!("{help} [default: {}]", field(&Options::default().resolved()).unwrap_or_default())
+}

@@ -1,0 +1,62 @@
+//! Ctrl-C: the first stops the waiting, never the task.
+
+use std::future::Future;
+
+use highwayapi::{Result, Task};
+use tokio::sync::watch;
+
+use crate::exit::Failure;
+use crate::report::Report;
+
+/// How often Ctrl-C was pressed since the command began: none is lost between two steps.
+#[derive(Clone)]
+pub(crate) struct Interrupts(watch::Receiver<u32>);
+
+impl Interrupts {
+    pub(crate) fn listen() -> Self {
+        let (presses, receiver) = watch::channel(0);
+        tokio::spawn(async move {
+            while tokio::signal::ctrl_c().await.is_ok() {
+                presses.send_modify(|presses| *presses += 1);
+            }
+            // Without signals nothing is ever pressed; the channel must stay open.
+            presses.closed().await;
+        });
+        Self(receiver)
+    }
+
+    async fn pressed(&self, times: u32) {
+        let mut presses = self.0.clone();
+        if presses.wait_for(|&presses| presses >= times).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// Runs the submit. Its answer holds the id of a paid task, so the first Ctrl-C does not throw it away; the second
+    /// does.
+    pub(crate) async fn submit(
+        &self,
+        submit: impl Future<Output = Result<Task>>,
+        report: &Report,
+    ) -> Result<Task, Failure> {
+        let leave = async {
+            self.pressed(1).await;
+            report.note("waiting for the answer, so that the task is not lost; Ctrl-C again leaves at once");
+            self.pressed(2).await;
+        };
+        tokio::select! {
+            biased;
+            task = submit => Ok(task?),
+            () = leave => Err(Failure::left_in_submit()),
+        }
+    }
+
+    /// Runs what may be stopped and taken up again; `None` after a Ctrl-C.
+    pub(crate) async fn stoppable<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.pressed(1) => None,
+            done = work => Some(done),
+        }
+    }
+}

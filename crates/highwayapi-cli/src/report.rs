@@ -1,0 +1,147 @@
+//! What is told while the work goes on: a line that moves on a terminal, JSON lines for programs, nothing otherwise.
+//! Standard output carries results only: paths of clips, ids of tasks.
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::time::Duration;
+
+use highwayapi::TaskResult;
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+/// Where steps are told.
+pub(crate) enum Report {
+    /// One JSON object a line on standard output.
+    Json,
+    /// A line on the terminal.
+    Terminal(ProgressBar),
+    /// Neither was asked for.
+    Quiet,
+}
+
+impl Report {
+    pub(crate) fn new(json: bool) -> Self {
+        if json {
+            return Self::Json;
+        }
+        if !std::io::stderr().is_terminal() {
+            return Self::Quiet;
+        }
+        let bar = ProgressBar::new(100);
+        bar.set_style(style("{spinner} {msg} {elapsed}"));
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Self::Terminal(bar)
+    }
+
+    fn event(&self, event: Value) {
+        if let Self::Json = self {
+            println!("{event}");
+        }
+    }
+
+    fn line(&self, text: impl Into<String>) {
+        if let Self::Terminal(bar) = self {
+            bar.set_style(style("{spinner} {msg} {elapsed}"));
+            bar.set_message(text.into());
+        }
+    }
+
+    /// A remark for people, kept on the screen.
+    pub(crate) fn note(&self, text: &str) {
+        match self {
+            Self::Json => self.event(json!({ "event": "note", "message": text })),
+            Self::Terminal(bar) => bar.suspend(|| eprintln!("highway: {text}")),
+            Self::Quiet => eprintln!("highway: {text}"),
+        }
+    }
+
+    pub(crate) fn submitting(&self) {
+        self.event(json!({ "event": "submitting" }));
+        self.line("submitting");
+    }
+
+    pub(crate) fn submitted(&self, task_id: &str) {
+        self.event(json!({ "event": "submitted", "task_id": task_id }));
+        if let Self::Terminal(bar) = self {
+            bar.suspend(|| eprintln!("task {task_id}"));
+        }
+        self.line("queued");
+    }
+
+    pub(crate) fn progress(&self, result: &TaskResult) {
+        let percent = result.progress_percent().filter(|&percent| percent > 0.0);
+        self.event(json!({
+            "event": "progress",
+            "task_id": result.task_id(),
+            "status": result.status().to_string(),
+            "progress_percent": percent,
+        }));
+        if let Self::Terminal(bar) = self {
+            match percent {
+                Some(percent) => {
+                    bar.set_style(style("{spinner} {msg} {bar:30} {pos} % {elapsed}"));
+                    bar.set_length(100);
+                    bar.set_position(percent as u64);
+                }
+                None => bar.set_style(style("{spinner} {msg} {elapsed}")),
+            }
+            bar.set_message(result.status().to_string());
+        }
+    }
+
+    pub(crate) fn poll_failed(&self, error: &highwayapi::Error, failures: u32, pause: Duration) {
+        self.event(json!({
+            "event": "poll_failed",
+            "message": error.to_string(),
+            "failures": failures,
+            "next_in_seconds": pause.as_secs_f64(),
+        }));
+        self.line(format!("no answer for now ({failures}), asking again in {} s", pause.as_secs().max(1)));
+    }
+
+    pub(crate) fn fetching(&self, file: &Path) {
+        self.event(json!({ "event": "fetching", "file": file }));
+        self.line(format!("fetching {}", file.display()));
+    }
+
+    /// For the terminal alone: a line for every chunk helps no program.
+    pub(crate) fn fetched(&self, done: u64, length: Option<u64>) {
+        if let (Self::Terminal(bar), Some(length)) = (self, length) {
+            bar.set_style(style("{spinner} {msg} {bar:30} {bytes} of {total_bytes} {elapsed}"));
+            bar.set_length(length);
+            bar.set_position(done);
+        }
+    }
+
+    pub(crate) fn saved(&self, file: &Path, size: u64) {
+        match self {
+            Self::Json => self.event(json!({ "event": "saved", "file": file, "size": size })),
+            Self::Terminal(bar) => bar.suspend(|| println!("{} ({})", file.display(), HumanBytes(size))),
+            Self::Quiet => println!("{}", file.display()),
+        }
+    }
+
+    /// The last line of a command that did what was asked.
+    pub(crate) fn done(&self, result: Value, text: Option<&str>) {
+        if let Self::Terminal(bar) = self {
+            bar.finish_and_clear();
+        }
+        match (self, text) {
+            (Self::Json, _) => self.event(result),
+            (_, Some(text)) => println!("{text}"),
+            (_, None) => {}
+        }
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        if let Self::Terminal(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

@@ -1,0 +1,48 @@
+//! `highway sandbox`, and the sandbox behind `--sandbox`.
+
+use std::time::Duration;
+
+use highwayapi::Client;
+use highwayapi_sandbox::Sandbox;
+use serde_json::json;
+
+use crate::args::Serve;
+use crate::exit::Failure;
+use crate::interrupt::Interrupts;
+
+/// A sandbox for one command; it ends when it is dropped.
+pub(crate) async fn start() -> Result<Sandbox, Failure> {
+    Sandbox::start().await.map_err(|error| Failure::bad_input(format!("the sandbox does not start: {error}")))
+}
+
+/// Asks more often than a service on the network would like.
+pub(crate) fn client(sandbox: &Sandbox) -> Result<Client, Failure> {
+    let interval = Duration::from_millis(100)..=Duration::from_millis(500);
+    let builder = Client::builder(sandbox.api_key()).base_url(sandbox.base_url());
+    Ok(builder.poll_interval(interval).build()?)
+}
+
+pub(crate) async fn serve(args: Serve) -> Result<(), Failure> {
+    let mut builder = Sandbox::builder().listen(args.listen);
+    for host in args.allow_fetch {
+        builder = builder.allow_fetch(host);
+    }
+    let mut sandbox = builder.start().await.map_err(|error| {
+        let text = format!("the sandbox does not start at {}: {error}", args.listen);
+        Failure::bad_input(format!("{text}; --listen 127.0.0.1:0 takes a free port"))
+    })?;
+    let (base_url, key) = (sandbox.base_url(), sandbox.api_key().to_owned());
+    if args.json {
+        println!("{}", json!({ "event": "listening", "base_url": base_url, "api_key": key }));
+    } else {
+        println!("The Highway API, on this machine and without a bill: {base_url}\n");
+        println!("  export HIGHWAY_BASE_URL={base_url}");
+        println!("  export HIGHWAY_API_KEY={key}\n");
+        println!("Ctrl-C stops it.");
+    }
+    if !args.listen.ip().is_loopback() {
+        eprintln!("highway: note: others on the network can reach it");
+    }
+    Interrupts::listen().stoppable(sandbox.stopped()).await;
+    Ok(())
+}

@@ -1,0 +1,28 @@
+//! The help texts, for reviewing.
+
+use crate::process::run;
+
+fn help(args: &[&str]) -> String {
+    let done = run(&[args, &["--help"]].concat());
+    assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
+    done.stdout
+}
+
+#[test]
+fn the_command() {
+    insta::assert_snapshot!(help(&[]));
+}
+
+#[test]
+fn generate() {
+    insta::assert_snapshot!(help(&["generate"]));
+}
+
+#[test]
+fn the_smaller_ones() {
+    let all = ["submit", "wait", "fetch", "sandbox"].map(|command| format!("highway {command}\n{}", help(&[command])));
+    // `submit` repeats the fields of `generate`: only its head is of interest.
+    let [submit, rest @ ..] = &all;
+    let submit: Vec<&str> = submit.lines().take(4).collect();
+    insta::assert_snapshot!(format!("{}\n…\n\n{}", submit.join("\n"), rest.join("\n")));
+}

@@ -1,0 +1,7 @@
+//! The command as a user runs it: a process of its own, against a real sandbox.
+
+mod help;
+mod process;
+mod refusals;
+#[cfg(feature = "sandbox")]
+mod way;

@@ -1,1 +1,0 @@
-//! The contract, tested from outside: see `it/`.
