@@ -25,7 +25,7 @@ const SUBMIT: &str = "/v3/async/veo-3.1-fast-generate-firstlastframe";
 const TASK_RESULT: &str = "/v3/async/task-result";
 
 /// Kibibytes of request bodies in memory at once; further requests wait.
-const ROOM: usize = 256 << 10;
+pub(crate) const ROOM: usize = 128 << 10;
 
 /// What all requests share.
 pub(crate) struct Shared {
@@ -38,12 +38,8 @@ pub(crate) struct Shared {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) leaked_keys: AtomicU64,
     pub(crate) room: Semaphore,
-}
-
-impl Shared {
-    pub(crate) fn room() -> Semaphore {
-        Semaphore::new(ROOM)
-    }
+    /// Pictures decoded at once: a small file may unfold to 150 MB.
+    pub(crate) decoders: Semaphore,
 }
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
@@ -73,12 +69,9 @@ async fn submit(State(shared): State<Arc<Shared>>, request: Request) -> Result<R
     let expected = body.size_hint().exact().unwrap_or(max_body as u64);
     let room = shared.room.acquire_many((expected >> 10) as u32 + 1).await;
     let _room = room.map_err(|_| ApiError::internal("the sandbox is stopping"))?;
-    let body = Limited::new(body, max_body).collect().await.map_err(|e| match e.downcast::<LengthLimitError>() {
-        Ok(_) => too_long(max_body),
-        Err(e) => ApiError::invalid(format!("the body broke off: {e}")),
-    })?;
+    let body = read(body, max_body).await?;
     let contract = Arc::clone(&shared);
-    let mut order = blocking(move || contract.contract.check(&body.to_bytes())).await??;
+    let mut order = blocking(move || contract.contract.check(&body)).await??;
 
     let (image, last_image) = (std::mem::take(&mut order.image), std::mem::take(&mut order.last_image));
     let first = picture(&shared, "image", image).await;
@@ -104,6 +97,8 @@ async fn submit(State(shared): State<Arc<Shared>>, request: Request) -> Result<R
 
 async fn picture(shared: &Shared, field: &'static str, text: String) -> Result<Vec<u8>, ApiError> {
     let bytes = shared.frames.read(field, text).await?;
+    let turn = shared.decoders.acquire().await;
+    let _turn = turn.map_err(|_| ApiError::internal("the sandbox is stopping"))?;
     blocking(move || frames::check(field, &bytes).map(|()| bytes)).await?
 }
 
@@ -181,6 +176,22 @@ fn is_json(headers: &HeaderMap) -> Result<(), ApiError> {
 
 fn too_long(max_body: usize) -> ApiError {
     ApiError::invalid(format!("the body has more than {max_body} bytes, which two pictures of full size need"))
+}
+
+/// The whole body in one piece, and never in two.
+async fn read(body: Body, max_body: usize) -> Result<Vec<u8>, ApiError> {
+    let mut bytes = Vec::with_capacity(body.size_hint().lower() as usize);
+    let mut body = Limited::new(body, max_body);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|e| match e.downcast::<LengthLimitError>() {
+            Ok(_) => too_long(max_body),
+            Err(e) => ApiError::invalid(format!("the body broke off: {e}")),
+        })?;
+        if let Ok(data) = frame.into_data() {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok(bytes)
 }
 
 /// Reads and forgets, up to a limit.

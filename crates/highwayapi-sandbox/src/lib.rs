@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::api::Shared;
@@ -227,7 +227,8 @@ impl Builder {
             links: Links::new(link_base.trim_end_matches('/').to_owned(), self.link_ttl)?,
             dir,
             leaked_keys: AtomicU64::new(0),
-            room: Shared::room(),
+            room: Semaphore::new(api::ROOM),
+            decoders: Semaphore::new(std::thread::available_parallelism().map_or(1, Into::into)),
         });
         // Without it small answers wait for the client's acknowledgement. That it may fail matters not.
         let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
