@@ -73,7 +73,7 @@ impl Shown {
 }
 
 fn client(base_url: &str) -> Client {
-    let builder = Client::builder(KEY).base_url(base_url).submit_attempts(2).idle_timeout(Duration::from_millis(300));
+    let builder = Client::builder(KEY).base_url(base_url).submit_attempts(2).idle_timeout(Duration::from_secs(1));
     builder
         .poll_interval(Duration::ZERO..=Duration::ZERO)
         .wait_timeout(Duration::from_secs(60))

@@ -44,7 +44,7 @@ pub(crate) async fn service(answer: impl Respond + Clone + 'static) -> MockServe
 /// The start of a picture: 1280×720, then `size` bytes of nothing in particular.
 pub(crate) fn png(size: usize) -> Vec<u8> {
     let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x05\0\0\0\x02\xd0\x08\x02\0\0\0abcd".to_vec();
-    png.extend((0..size).map(|at| (at * 31 >> 3) as u8));
+    png.extend((0..size).map(|at| ((at * 31) >> 3) as u8));
     png
 }
 
@@ -107,6 +107,6 @@ pub(crate) fn traits(error: &Error) -> String {
         ("file", error.is_file()),
         ("already_exists", error.is_already_exists()),
     ];
-    let traits = traits.into_iter().filter_map(|(name, yes)| yes.then(|| format!("{name}, "))).collect::<String>();
+    let traits: String = traits.iter().filter(|(_, yes)| *yes).map(|(name, _)| format!("{name}, ")).collect();
     format!("{traits}{charged}")
 }

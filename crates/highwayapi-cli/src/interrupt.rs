@@ -1,4 +1,4 @@
-//! Ctrl-C: the first stops the waiting, never the task.
+//! Ctrl-C, or a request to terminate: the first stops the waiting, never the task.
 
 use std::future::Future;
 
@@ -13,11 +13,15 @@ use crate::report::Report;
 pub(crate) struct Interrupts(watch::Receiver<u32>);
 
 impl Interrupts {
+    /// From here on the process no longer ends by itself at a signal.
     pub(crate) fn listen() -> Self {
         let (presses, receiver) = watch::channel(0);
+        let signals = Signals::new();
         tokio::spawn(async move {
-            while tokio::signal::ctrl_c().await.is_ok() {
-                presses.send_modify(|presses| *presses += 1);
+            if let Ok(mut signals) = signals {
+                while signals.next().await {
+                    presses.send_modify(|presses| *presses += 1);
+                }
             }
             // Without signals nothing is ever pressed; the channel must stay open.
             presses.closed().await;
@@ -58,5 +62,40 @@ impl Interrupts {
             () = self.pressed(1) => None,
             done = work => Some(done),
         }
+    }
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) -> bool {
+        tokio::select! {
+            signal = self.interrupt.recv() => signal.is_some(),
+            signal = self.terminate.recv() => signal.is_some(),
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> bool {
+        tokio::signal::ctrl_c().await.is_ok()
     }
 }

@@ -23,6 +23,8 @@ pub(crate) fn client(sandbox: &Sandbox) -> Result<Client, Failure> {
 }
 
 pub(crate) async fn serve(args: Serve) -> Result<(), Failure> {
+    // Before the address is told: whoever stops it at once leaves no clips behind either.
+    let interrupts = Interrupts::listen();
     let mut builder = Sandbox::builder().listen(args.listen);
     for host in args.allow_fetch {
         builder = builder.allow_fetch(host);
@@ -43,6 +45,8 @@ pub(crate) async fn serve(args: Serve) -> Result<(), Failure> {
     if !args.listen.ip().is_loopback() {
         eprintln!("highway: note: others on the network can reach it");
     }
-    Interrupts::listen().stoppable(sandbox.stopped()).await;
-    Ok(())
+    match interrupts.stoppable(sandbox.stopped()).await {
+        None => Ok(()),
+        Some(ended) => ended.map_err(|error| Failure::bad_input(error.to_string())),
+    }
 }

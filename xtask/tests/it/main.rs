@@ -2,20 +2,23 @@
 
 use std::fs;
 
-use xtask::contract::{self, Contract};
-use xtask::{Mode, generate, root, shape};
+use xtask::{Mode, contract, generate, root, shape};
 
 mod lowering;
 
 /// `openapi.yaml` with one edit, which must find its place exactly once.
 fn edited(from: &str, to: &str) -> String {
-    let text = fs::read_to_string(root().join("openapi.yaml")).expect("openapi.yaml");
+    let text = contract_text();
     assert_eq!(text.matches(from).count(), 1, "{from:?} should stand in openapi.yaml once");
     text.replace(from, to)
 }
 
-fn parsed(text: &str) -> Contract {
-    contract::parse(text).expect("a contract")
+fn contract_text() -> String {
+    fs::read_to_string(root().join("openapi.yaml")).expect("openapi.yaml")
+}
+
+fn generated(contract: &str) -> String {
+    generate::client(&contract::parse(contract).expect("a contract")).expect("a client")
 }
 
 fn refusal(text: &str) -> String {
@@ -71,8 +74,11 @@ fn every_edit_of_a_value_makes_the_committed_file_stale() {
         ("message: not enough balance", "message: no balance"),
         ("FEATURE_NOT_ALLOWED", "FEATURE_FORBIDDEN"),
     ] {
-        let generated = generate::client(&parsed(&edited(from, to))).expect("a client");
-        assert!(generated != committed(), "{from:?} became {to:?} and nobody noticed");
+        // Not with what is committed: that may differ for other reasons.
+        assert!(
+            generated(&edited(from, to)) != generated(&contract_text()),
+            "{from:?} became {to:?} and nobody noticed"
+        );
     }
 }
 
@@ -84,7 +90,6 @@ fn a_new_value_becomes_a_variant() {
         ("maximum: 4\n", "maximum: 5\n", "X5 = 5u8,"),
     ] {
         assert!(!committed().contains(variant), "{variant} is there already");
-        let generated = generate::client(&parsed(&edited(from, to))).expect("a client");
-        assert!(generated.contains(variant), "{to:?} should give {variant}");
+        assert!(generated(&edited(from, to)).contains(variant), "{to:?} should give {variant}");
     }
 }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::process::{Done, highway, photograph};
 
-/// `highway sandbox`, stopped when dropped.
+/// `highway sandbox`, terminated when dropped.
 struct Server {
     process: Child,
     base_url: String,
@@ -42,9 +42,14 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.process.kill();
+        // Not killed: it removes its clips.
+        terminate(&self.process);
         let _ = self.process.wait();
     }
+}
+
+fn terminate(process: &Child) {
+    let _ = Command::new("kill").arg(process.id().to_string()).status();
 }
 
 fn lines(stdout: &str) -> Vec<Value> {
