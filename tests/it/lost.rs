@@ -108,7 +108,7 @@ async fn no_connection_costs_nothing() {
     let (listener, url) = nobody().await;
     drop(listener);
     let error = client(&url).submit(&clip()).await.expect_err("nobody there");
-    assert_eq!(error.to_string(), "the submit found no connection to the service. Nothing was charged.");
+    assert_eq!(error.to_string(), format!("the submit found no connection to {url}. Nothing was charged."));
     assert_eq!(traits(&error), "network, charged no");
 }
 

@@ -66,12 +66,18 @@ impl Answer {
 }
 
 /// An answer of 200 that is not what the contract says, or any failure without an answer.
-pub(crate) fn failure(error: raw::Error<()>, what: &str, charged: Charged, silent_for: Duration) -> Error {
+pub(crate) fn failure(
+    error: raw::Error<()>,
+    what: &str,
+    base_url: &str,
+    charged: Charged,
+    silent_for: Duration,
+) -> Error {
     match error {
         raw::Error::CommunicationError(error) => {
             let error = error.without_url();
             let (kind, text) = if error.is_connect() {
-                (Kind::Network, format!("{what} found no connection to the service"))
+                (Kind::Network, format!("{what} found no connection to {base_url}"))
             } else if error.is_timeout() {
                 return silence(what, charged, silent_for);
             } else if error.is_builder() {

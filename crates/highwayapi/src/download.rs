@@ -227,6 +227,8 @@ fn broken(error: reqwest::Error) -> Error {
     let error = error.without_url();
     let text = if error.is_connect() {
         "the file host cannot be reached"
+    } else if error.is_redirect() {
+        "the file host redirects and never comes to an end"
     } else if error.is_timeout() {
         "the file host stopped sending"
     } else if error.is_builder() {

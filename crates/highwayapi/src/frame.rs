@@ -110,7 +110,10 @@ impl Frame {
         if authority.is_empty() || authority.starts_with('/') {
             return Err(Error::input(format!("`{}` has no host; {expected}", shown())));
         }
-        Ok(Self { name: without_query(url), content: Content::Url(url.to_owned()) })
+        let mut name = parsed;
+        // Refused only for URLs that cannot have any.
+        let _ = name.set_username("").and_then(|()| name.set_password(None));
+        Ok(Self { name: without_query(name.as_str()), content: Content::Url(url.to_owned()) })
     }
 
     /// A picture as `data:image/png;base64,…` or `data:image/jpeg;base64,…`. It is decoded, so that it can be checked.

@@ -44,6 +44,9 @@ struct BoxHeader {
 /// file exactly.
 pub(crate) fn check(mut file: impl Read + Seek) -> Result<(), NotMp4> {
     let length = file.seek(SeekFrom::End(0))?;
+    if length == 0 {
+        return Err(NotMp4::Other("empty"));
+    }
     let mut at = 0;
     let mut seen = Vec::new();
     while at < length {
@@ -169,7 +172,7 @@ mod tests {
         assert_eq!(verdict(b"{\"code\":403}"), "is JSON and no MP4");
         assert_eq!(verdict(b"<?xml version='1.0'?><Error/>"), "is XML and no MP4");
         assert_eq!(verdict(&[0xff; 100]), "is something else and no MP4");
-        assert_eq!(verdict(b""), "is an MP4 without its `ftyp` box");
+        assert_eq!(verdict(b""), "is empty and no MP4");
         let no_track = [boxed(b"ftyp", b"isom"), boxed(b"moov", &boxed(b"mvhd", b""))].concat();
         assert_eq!(verdict(&no_track), "is an MP4 without its `trak` box");
     }

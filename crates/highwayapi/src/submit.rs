@@ -83,7 +83,7 @@ impl Client {
                 // What never left for a reason of our own will not leave the next time either.
                 let own = matches!(&error, raw::Error::Custom(_) | raw::Error::InvalidRequest(_))
                     || matches!(&error, raw::Error::CommunicationError(error) if error.is_builder());
-                let error = failure(error, WHAT, charged, self.0.idle_timeout);
+                let error = failure(error, WHAT, self.base_url(), charged, self.0.idle_timeout);
                 Err(Failure { error: told(error), again: charged == Charged::No && !own })
             }
         }

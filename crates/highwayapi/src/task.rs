@@ -113,7 +113,7 @@ impl Task {
                     let charged = if answer.status == 404 { Charged::Unknown } else { Charged::Yes };
                     Err(answer.into_error(WHAT, charged, &self.client.0.key))
                 }
-                Err(error) => Err(failure(error, WHAT, Charged::Yes, POLL_TIMEOUT)),
+                Err(error) => Err(failure(error, WHAT, self.client.base_url(), Charged::Yes, POLL_TIMEOUT)),
             }
         };
         let answer = tokio::time::timeout(POLL_TIMEOUT, answer).await;
