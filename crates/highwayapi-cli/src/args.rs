@@ -199,8 +199,13 @@ pub(crate) struct Output {
 /// Where the service is.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Service {
-    /// Where the service is [default: https://api.highwayapi.ai]
-    #[arg(long, value_name = "URL", env = "HIGHWAY_BASE_URL", hide_env = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "Where the service is [default: https://api.highwayapi.ai]",
+        env = "HIGHWAY_BASE_URL",
+        hide_env = true
+    )]
     pub(crate) base_url: Option<String>,
 }
 
