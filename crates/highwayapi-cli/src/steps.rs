@@ -70,7 +70,6 @@ pub(crate) async fn wait(args: Wait) -> Result<(), Failure> {
 
 pub(crate) async fn fetch(args: Fetch) -> Result<(), Failure> {
     let client = client(&args.service)?;
-    check_targets(&args.output, 1)?;
     let (report, interrupts) = (Report::new(args.json), Interrupts::listen());
     let result = client.task(args.task_id).poll().await?.finished()?;
     let count = result.videos().len();
