@@ -3,14 +3,14 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use highwayapi::{Charged, FirstLastFrame};
+use highwayapi::{Charged, FirstLastFrame, Frame};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
 use crate::support::raw::Step::{self, Bytes, Head, Request, Reset, Silence};
 use crate::support::raw::{Server, answer, send};
-use crate::support::{builder, client, clip, large_clip, traits};
+use crate::support::{builder, client, clip, large_clip, png, traits};
 
 /// Only there to turn a hang into a failure.
 const FOREVER: Duration = Duration::from_secs(60);
@@ -110,6 +110,45 @@ async fn no_connection_costs_nothing() {
     let error = client(&url).submit(&clip()).await.expect_err("nobody there");
     assert_eq!(error.to_string(), format!("the submit found no connection to {url}. Nothing was charged."));
     assert_eq!(traits(&error), "network, charged no");
+}
+
+#[tokio::test]
+async fn a_stop_begins_no_further_attempt() {
+    let busy = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 30\r\ncontent-length: 0\r\n\r\n";
+    let server = Server::start([Request, Step::Send(busy.into())]).await;
+    let error = client(server.url())
+        .submit_until(&clip(), async {
+            while server.count("POST ") == 0 {
+                sleep(Duration::from_millis(5)).await;
+            }
+            sleep(Duration::from_millis(200)).await;
+        })
+        .await
+        .expect_err("stopped in its pause");
+    assert!(error.is_stopped(), "{error}");
+    assert_eq!(traits(&error), "charged no");
+    assert_eq!(server.count("POST "), 1);
+
+    let error = client(server.url()).submit_until(&clip(), async {}).await.expect_err("stopped before it began");
+    assert!(error.is_stopped(), "{error}");
+    assert_eq!(server.count("POST "), 1);
+}
+
+#[tokio::test]
+async fn a_picture_that_is_gone_is_found_out_before_a_byte_is_sent() {
+    let server = Server::start([Request, answer("200 OK", ACCEPTED)]).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("last.png");
+    std::fs::write(&path, png(1000)).expect("a picture");
+    let first = Frame::from_bytes(png(10)).expect("a picture");
+    let request = FirstLastFrame::new(first, Frame::open(&path).expect("a picture"), "dusk falls");
+    std::fs::write(&path, png(999)).expect("another picture");
+    let error = client(server.url()).submit(&request).await.expect_err("changed");
+    assert_eq!((error.field(), error.is_charged()), (Some("last_image"), Charged::No));
+    std::fs::remove_file(&path).expect("no picture");
+    let error = client(server.url()).submit(&request).await.expect_err("gone");
+    assert_eq!((error.field(), error.is_charged()), (Some("last_image"), Charged::No));
+    assert_eq!(server.count("POST "), 0);
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ pub fn lower(contract: &Value) -> Result<(Value, Vec<IntegerEnum>)> {
     step("drop property defaults", drop_property_defaults(&mut spec)?)?;
     step("open enums as oneOf", any_of_to_one_of(&mut spec))?;
     step("drop null from named schemas", drop_named_null(&mut spec)?)?;
+    step("take anything where nobody reads", take_anything(&mut spec))?;
     let integers = integer_enums(&spec)?;
     step("integer enums", integers.len())?;
     Ok((spec, integers))
@@ -94,6 +95,20 @@ fn drop_named_null(spec: &mut Value) -> Result<usize> {
         schema.get_mut("oneOf").and_then(Value::as_array_mut).into_iter().flatten().for_each(drop);
     }
     Ok(dropped)
+}
+
+/// What is marked `x-unread` is of no use to a client. In another form than documented it must not make a video
+/// unreachable that is paid for.
+fn take_anything(value: &mut Value) -> usize {
+    match value {
+        Value::Object(map) if map.get("x-unread") == Some(&json!(true)) => {
+            map.retain(|key, _| key == "description");
+            1
+        }
+        Value::Object(map) => map.values_mut().map(take_anything).sum(),
+        Value::Array(items) => items.iter_mut().map(take_anything).sum(),
+        _ => 0,
+    }
 }
 
 /// Integers with an `enum` or a small range would become opaque numbers, which no `match` can exhaust.

@@ -18,7 +18,7 @@ Environment:
 Exit codes:
   0  done
   1  failed
-  2  wrong usage or bad input; nothing was sent
+  2  wrong usage or bad input; nothing was charged
   3  whether the submit was charged is unknown
   4  the task is still running; take it up again with `highway wait`
   5  the key is not accepted, or the account has no balance
@@ -188,7 +188,8 @@ impl Request {
 /// Where videos go.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Output {
-    /// Where the video goes; several go to clip-1.mp4, clip-2.mp4, … What made each stands beside it in clip.json
+    /// Where the video goes; several go to clip-1.mp4, clip-2.mp4, … What made each stands beside it in
+    /// clip.json; the request only where `generate` made it
     #[arg(short, long, value_name = "FILE", default_value = "clip.mp4", value_hint = ValueHint::FilePath)]
     pub(crate) output: PathBuf,
     /// Replaces files that are there already
@@ -202,9 +203,8 @@ pub(crate) struct Service {
     #[arg(
         long,
         value_name = "URL",
-        help = "Where the service is [default: https://api.highwayapi.ai]",
-        env = "HIGHWAY_BASE_URL",
-        hide_env = true
+        // Not clap's `env`: a variable would then conflict with `--sandbox` as if it were typed.
+        help = "Where the service is [default: HIGHWAY_BASE_URL, or else https://api.highwayapi.ai]"
     )]
     pub(crate) base_url: Option<String>,
 }

@@ -8,7 +8,7 @@ use crate::args::Request;
 pub(crate) fn request(args: &Request) -> Result<FirstLastFrame> {
     let image = frame(&args.image).map_err(|error| error.for_field("image"))?;
     let last_image = frame(&args.last_image).map_err(|error| error.for_field("last_image"))?;
-    let request = FirstLastFrame::new(image, last_image, &args.prompt).options(args.options());
+    let request = FirstLastFrame::new(image, last_image, &args.prompt).with_options(args.options());
     request.check()?;
     Ok(request)
 }

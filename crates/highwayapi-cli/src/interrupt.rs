@@ -29,7 +29,8 @@ impl Interrupts {
         Self(receiver)
     }
 
-    async fn pressed(&self, times: u32) {
+    /// Returns once Ctrl-C was pressed so often.
+    pub(crate) async fn pressed(&self, times: u32) {
         let mut presses = self.0.clone();
         if presses.wait_for(|&presses| presses >= times).await.is_err() {
             std::future::pending().await

@@ -9,6 +9,7 @@ mod record;
 mod report;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod say;
 mod steps;
 
 use std::process::ExitCode;
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("highway: no threads: {error}");
+            say::err(format_args!("highway: no threads: {error}"));
             return ExitCode::FAILURE;
         }
     };

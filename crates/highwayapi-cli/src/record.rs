@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use highwayapi::{FirstLastFrame, Frame, Options};
+use highwayapi::{FirstLastFrame, Frame, Options, TaskId};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -33,7 +33,7 @@ impl Asked {
             image: Picture::new(request.image())?,
             last_image: Picture::new(request.last_image())?,
             prompt: request.prompt().to_owned(),
-            options: request.set_options().resolved(),
+            options: request.options().resolved(),
         })
     }
 }
@@ -45,11 +45,8 @@ impl Picture {
                 let (sha256, size) = hash(reader?)?;
                 Ok(Self::Given { sha256, size, kind: kind.to_string(), width, height })
             }
-            _ => {
-                // A query may hold a signature.
-                let url = frame.text().unwrap_or_default();
-                Ok(Self::Elsewhere { url: url.split(['?', '#']).next().unwrap_or_default().to_owned() })
-            }
+            // The name, not the URL itself: that may hold a password or a signature.
+            _ => Ok(Self::Elsewhere { url: frame.name().to_owned() }),
         }
     }
 }
@@ -60,7 +57,7 @@ struct Record<'a> {
     file: String,
     sha256: String,
     size: u64,
-    task_id: &'a str,
+    task_id: &'a TaskId,
     sample: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     seed_used: Option<u64>,
@@ -75,7 +72,7 @@ struct Record<'a> {
 
 /// What is known of the clips of one task.
 pub(crate) struct Origin<'a> {
-    pub(crate) task_id: &'a str,
+    pub(crate) task_id: &'a TaskId,
     pub(crate) seed_used: Option<u64>,
     pub(crate) submitted_at: Option<SystemTime>,
     pub(crate) request: Option<&'a Asked>,

@@ -1,5 +1,5 @@
-//! What is told while the work goes on: a line that moves on a terminal, JSON lines for programs, nothing otherwise.
-//! Standard output carries results only: paths of clips, ids of tasks.
+//! What is told while the work goes on: a line that moves on a terminal, JSON lines for programs, otherwise the
+//! task's id alone. Standard output carries results only: paths of clips, ids of tasks.
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -8,6 +8,8 @@ use std::time::Duration;
 use highwayapi::TaskResult;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
+
+use crate::say;
 
 /// Where steps are told.
 pub(crate) enum Report {
@@ -33,9 +35,17 @@ impl Report {
         Self::Terminal(bar)
     }
 
+    /// A step on the way.
     fn event(&self, event: Value) {
         if let Self::Json = self {
-            println!("{event}");
+            say::out(event);
+        }
+    }
+
+    /// A line that is told on standard error where standard output does not take it.
+    fn result(&self, event: Value) {
+        if let Self::Json = self {
+            say::result(event);
         }
     }
 
@@ -49,9 +59,9 @@ impl Report {
     /// A remark for people, kept on the screen.
     pub(crate) fn note(&self, text: &str) {
         match self {
-            Self::Json => self.event(json!({ "event": "note", "message": text })),
-            Self::Terminal(bar) => bar.suspend(|| eprintln!("highway: {text}")),
-            Self::Quiet => eprintln!("highway: {text}"),
+            Self::Json => self.result(json!({ "event": "note", "message": text })),
+            Self::Terminal(bar) => bar.suspend(|| say::err(format_args!("highway: {text}"))),
+            Self::Quiet => say::err(format_args!("highway: {text}")),
         }
     }
 
@@ -60,10 +70,12 @@ impl Report {
         self.line("submitting");
     }
 
+    /// The id at once, wherever this goes: it is paid for, and whatever comes next may fail.
     pub(crate) fn submitted(&self, task_id: &str) {
-        self.event(json!({ "event": "submitted", "task_id": task_id }));
-        if let Self::Terminal(bar) = self {
-            bar.suspend(|| eprintln!("task {task_id}"));
+        match self {
+            Self::Json => self.result(json!({ "event": "submitted", "task_id": task_id })),
+            Self::Terminal(bar) => bar.suspend(|| say::err(format_args!("task {task_id}"))),
+            Self::Quiet => say::err(format_args!("task {task_id}")),
         }
         self.line("queued");
     }
@@ -115,21 +127,25 @@ impl Report {
 
     pub(crate) fn saved(&self, file: &Path, size: u64) {
         match self {
-            Self::Json => self.event(json!({ "event": "saved", "file": file, "size": size })),
-            Self::Terminal(bar) => bar.suspend(|| println!("{} ({})", file.display(), HumanBytes(size))),
-            Self::Quiet => println!("{}", file.display()),
+            Self::Json => self.result(json!({ "event": "saved", "file": file, "size": size })),
+            Self::Terminal(bar) => {
+                bar.suspend(|| say::result(format_args!("{} ({})", file.display(), HumanBytes(size))));
+            }
+            Self::Quiet => {
+                say::result(file.display());
+            }
         }
     }
 
-    /// The last line of a command that did what was asked.
-    pub(crate) fn done(&self, result: Value, text: Option<&str>) {
+    /// The last line of a command that did what was asked. Returns whether standard output took it.
+    pub(crate) fn done(&self, result: Value, text: Option<&str>) -> bool {
         if let Self::Terminal(bar) = self {
             bar.finish_and_clear();
         }
         match (self, text) {
-            (Self::Json, _) => self.event(result),
-            (_, Some(text)) => println!("{text}"),
-            (_, None) => {}
+            (Self::Json, _) => say::result(result),
+            (_, Some(text)) => say::result(text),
+            (_, None) => true,
         }
     }
 }

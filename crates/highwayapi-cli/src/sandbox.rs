@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::args::Serve;
 use crate::exit::Failure;
 use crate::interrupt::Interrupts;
+use crate::say;
 
 /// A sandbox for one command; it ends when it is dropped.
 pub(crate) async fn start() -> Result<Sandbox, Failure> {
@@ -35,15 +36,15 @@ pub(crate) async fn serve(args: Serve) -> Result<(), Failure> {
     })?;
     let (base_url, key) = (sandbox.base_url(), sandbox.api_key().to_owned());
     if args.json {
-        println!("{}", json!({ "event": "listening", "base_url": base_url, "api_key": key }));
+        say::result(json!({ "event": "listening", "base_url": base_url, "api_key": key }));
     } else {
-        println!("The Highway API, on this machine and without a bill: {base_url}\n");
-        println!("  export HIGHWAY_BASE_URL={base_url}");
-        println!("  export HIGHWAY_API_KEY={key}\n");
-        println!("Ctrl-C stops it.");
+        say::result(format_args!("The Highway API, on this machine and without a bill: {base_url}\n"));
+        say::result(format_args!("  export HIGHWAY_BASE_URL={base_url}"));
+        say::result(format_args!("  export HIGHWAY_API_KEY={key}\n"));
+        say::result("Ctrl-C stops it.");
     }
     if !args.listen.ip().is_loopback() {
-        eprintln!("highway: note: others on the network can reach it");
+        say::err("highway: note: others on the network can reach it");
     }
     match interrupts.stoppable(sandbox.stopped()).await {
         None => Ok(()),

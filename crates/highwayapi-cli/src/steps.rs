@@ -1,15 +1,16 @@
 //! The commands as steps: submit, wait, fetch.
 
+use std::fs::{self, File};
+use std::future::IntoFuture;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
-
-use std::future::IntoFuture;
 
 use highwayapi::{Client, ClientBuilder, Event, FirstLastFrame, Task, TaskResult};
 use serde_json::json;
 
 use crate::args::{Fetch, Generate, Output, Service, Submit, Wait};
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 use crate::frames;
 use crate::interrupt::Interrupts;
 use crate::record::{Asked, Origin, sidecar};
@@ -23,33 +24,41 @@ pub(crate) async fn generate(args: Generate) -> Result<(), Failure> {
     // Whatever stands in the way of the files is found before anything is paid for.
     check_targets(&args.output, sample_count(&request))?;
 
+    // Before the sandbox starts: whoever stops it then leaves no clips behind.
+    let interrupts = Interrupts::listen();
     #[cfg(feature = "sandbox")]
     if args.sandbox {
         let sandbox = crate::sandbox::start().await?;
         let client = crate::sandbox::client(&sandbox)?;
-        return make(&client, &request, &args).await.map_err(Failure::in_sandbox);
+        return make(&client, &request, &args, &interrupts).await.map_err(Failure::in_sandbox);
     }
-    make(&client(&args.service)?, &request, &args).await
+    make(&client(&args.service)?, &request, &args, &interrupts).await
 }
 
-async fn make(client: &Client, request: &FirstLastFrame, args: &Generate) -> Result<(), Failure> {
-    let (report, interrupts) = (Report::new(args.json), Interrupts::listen());
-    let asked = asked(request).await?;
+async fn make(
+    client: &Client,
+    request: &FirstLastFrame,
+    args: &Generate,
+    interrupts: &Interrupts,
+) -> Result<(), Failure> {
+    let report = Report::new(args.json);
+    let asked = interrupts.stoppable(asked(request)).await.unwrap_or_else(|| Err(Failure::stopped()))?;
     let submitted_at = SystemTime::now();
-    let task = send(client, request, &report, &interrupts).await?;
-    let result = wait_for(task.wait_timeout(args.limit.timeout), &report, &interrupts).await?;
+    let task = send(client, request, &report, interrupts).await?;
+    let task = task.wait_timeout(args.limit.timeout);
+    let result = wait_for(task, Waiting::AfterSubmit, &report, interrupts).await?;
     let (got, count) = (result.videos().len(), sample_count(request));
     if got < count {
         report.note(&format!("{got} of {count} videos came; the service left out the others"));
     }
     let origin = Origin {
-        task_id: result.task_id().as_str(),
+        task_id: result.task_id(),
         seed_used: result.seed(),
         submitted_at: Some(submitted_at),
         request: Some(&asked),
         service: client.base_url(),
     };
-    save(&result, &args.output, count, &origin, &report, &interrupts).await
+    save(&result, &args.output, count, &origin, &report, interrupts).await
 }
 
 pub(crate) async fn submit(args: Submit) -> Result<(), Failure> {
@@ -60,7 +69,7 @@ pub(crate) async fn submit(args: Submit) -> Result<(), Failure> {
 pub(crate) async fn wait(args: Wait) -> Result<(), Failure> {
     let task = client(&args.service)?.task(args.task_id).wait_timeout(args.limit.timeout);
     let report = Report::new(args.json);
-    let result = wait_for(task, &report, &Interrupts::listen()).await?;
+    let result = wait_for(task, Waiting::Again, &report, &Interrupts::listen()).await?;
     let videos = result.videos().len();
     let id = result.task_id();
     let text = format!("task {id} succeeded with {videos} video(s); to get them: highway fetch {id}");
@@ -71,11 +80,11 @@ pub(crate) async fn wait(args: Wait) -> Result<(), Failure> {
 pub(crate) async fn fetch(args: Fetch) -> Result<(), Failure> {
     let client = client(&args.service)?;
     let (report, interrupts) = (Report::new(args.json), Interrupts::listen());
-    let result = client.task(args.task_id).poll().await?.finished()?;
+    let result = wait_for(client.task(args.task_id), Waiting::IfFinished, &report, &interrupts).await?;
     let count = result.videos().len();
     check_targets(&args.output, count)?;
     let origin = Origin {
-        task_id: result.task_id().as_str(),
+        task_id: result.task_id(),
         seed_used: result.seed(),
         submitted_at: None,
         request: None,
@@ -94,7 +103,7 @@ fn client(service: &Service) -> Result<Client, Failure> {
 }
 
 fn sample_count(request: &FirstLastFrame) -> usize {
-    request.set_options().sample_count.unwrap_or_default().value().into()
+    request.options().sample_count.unwrap_or_default().value().into()
 }
 
 async fn asked(request: &FirstLastFrame) -> Result<Asked, Failure> {
@@ -112,8 +121,8 @@ async fn submit_only(request: &FirstLastFrame, service: &Service, json: bool) ->
     let report = Report::new(json);
     let task = send(&client, request, &report, &Interrupts::listen()).await?;
     let id = task.id();
-    report.done(json!({ "event": "done", "task_id": id, "status": "submitted" }), Some(id.as_str()));
-    Ok(())
+    let result = json!({ "event": "done", "task_id": id, "status": "submitted" });
+    if report.done(result, Some(id.as_str())) { Ok(()) } else { Err(Failure::untold(id)) }
 }
 
 async fn send(
@@ -126,28 +135,50 @@ async fn send(
         report.note(&format!("note: {warning}"));
     }
     report.submitting();
-    let task = interrupts.submit(client.submit(request), report).await?;
+    let task = interrupts.submit(client.submit_until(request, interrupts.pressed(1)), report).await?;
     report.submitted(task.id().as_str());
     Ok(task)
 }
 
-async fn wait_for(task: Task, report: &Report, interrupts: &Interrupts) -> Result<TaskResult, Failure> {
+/// What a task is waited for.
+#[derive(PartialEq, Eq)]
+enum Waiting {
+    /// It was submitted just now.
+    AfterSubmit,
+    /// It is said to have been submitted earlier.
+    Again,
+    /// Only for an answer that comes: it should be finished by now.
+    IfFinished,
+}
+
+async fn wait_for(
+    task: Task,
+    waiting: Waiting,
+    report: &Report,
+    interrupts: &Interrupts,
+) -> Result<TaskResult, Failure> {
     let mut events = task.events();
+    let mut seen = waiting == Waiting::AfterSubmit;
     loop {
-        let Some(event) = interrupts.stoppable(events.next()).await else {
-            return Err(Failure::interrupted(task.id().as_str()));
-        };
-        match event {
-            Some(Ok(Event::Progress(result))) => report.progress(&result),
-            Some(Ok(Event::PollFailed { error, failures, pause })) => report.poll_failed(&error, failures, pause),
-            Some(Ok(Event::Done(result))) => return Ok(result),
-            Some(Err(error)) => return Err(error.into()),
-            Some(Ok(_)) => {}
-            None => return Err(Failure::interrupted(task.id().as_str())),
+        match interrupts.stoppable(events.next()).await {
+            Some(Some(Ok(Event::Progress(result)))) if waiting == Waiting::IfFinished => return Ok(result.finished()?),
+            Some(Some(Ok(Event::Progress(result)))) => {
+                seen = true;
+                report.progress(&result);
+            }
+            Some(Some(Ok(Event::PollFailed { error, failures, pause, .. }))) => {
+                report.poll_failed(&error, failures, pause);
+            }
+            Some(Some(Ok(Event::Done(result)))) => return Ok(result),
+            Some(Some(Ok(_))) => {}
+            Some(Some(Err(error))) => return Err(error.into()),
+            None | Some(None) if seen => return Err(Failure::interrupted(task.id())),
+            None | Some(None) => return Err(Failure::interrupted_unseen(task.id())),
         }
     }
 }
 
+/// Fetches every video. One that fails does not give up the others: all are paid for, and their links expire.
 async fn save(
     result: &TaskResult,
     output: &Output,
@@ -156,20 +187,31 @@ async fn save(
     report: &Report,
     interrupts: &Interrupts,
 ) -> Result<(), Failure> {
-    let mut files = Vec::new();
+    let (mut files, mut problems) = (Vec::new(), Vec::new());
     for (index, video) in result.videos().iter().enumerate() {
         let path = target(&output.output, index, count);
         report.fetching(&path);
         let download =
             video.download(&path).overwrite(output.overwrite).on_progress(|done, length| report.fetched(done, length));
-        let Some(saved) = interrupts.stoppable(download.into_future()).await else {
-            return Err(Failure::interrupted(origin.task_id));
+        let saved = match interrupts.stoppable(download.into_future()).await {
+            Some(Ok(saved)) => saved,
+            Some(Err(error)) => {
+                let because = exit::causes(&error).into_iter().map(|cause| format!(": {cause}"));
+                problems.push(format!("{}: {error}{}", path.display(), because.collect::<String>()));
+                continue;
+            }
+            None => return Err(Failure::interrupted_fetch(origin.task_id, problems)),
         };
-        let saved = saved?;
-        let sidecar =
-            origin.write(&path, index + 1).map_err(|error| Failure::sidecar(&path.display().to_string(), &error))?;
         report.saved(saved.path(), saved.size());
-        files.push(json!({ "file": saved.path(), "size": saved.size(), "record": sidecar }));
+        match origin.write(&path, index + 1) {
+            Ok(sidecar) => files.push(json!({ "file": saved.path(), "size": saved.size(), "record": sidecar })),
+            Err(error) => {
+                problems.push(format!("{} is there, but its .json cannot be written: {error}", path.display()));
+            }
+        }
+    }
+    if !problems.is_empty() {
+        return Err(Failure::not_fetched(origin.task_id, problems));
     }
     report.done(json!({ "event": "done", "task_id": origin.task_id, "status": "succeeded", "clips": files }), None);
     Ok(())
@@ -194,6 +236,10 @@ fn check_targets(output: &Output, count: usize) -> Result<(), Failure> {
     if !folder.is_dir() {
         return Err(Failure::bad_input(format!("output: there is no folder {}", folder.display())));
     }
+    probe(folder).map_err(|error| {
+        let text = format!("output: no file can be made in {}: {error}", folder.display());
+        Failure::bad_input(format!("{text}; choose another folder with --output"))
+    })?;
     for index in 0..count {
         let clip = target(&output.output, index, count);
         if clip.file_name().is_none() || clip.is_dir() {
@@ -208,4 +254,12 @@ fn check_targets(output: &Output, count: usize) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Makes a file and removes it: permissions alone do not tell whether that works.
+fn probe(folder: &Path) -> io::Result<()> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let path = folder.join(format!(".highway-probe-{}-{now}", std::process::id()));
+    File::create_new(&path)?;
+    fs::remove_file(path)
 }

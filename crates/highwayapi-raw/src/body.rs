@@ -6,7 +6,6 @@
 
 use std::fmt;
 use std::io::{self, Read};
-use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -204,7 +203,7 @@ impl Picture {
         let mut encoded = vec![0; self.raw.len().div_ceil(3) * 4];
         Simd::standard(PAD).encode_slice(&self.raw, &mut encoded).map_err(io::Error::other)?;
         if self.left == 0 {
-            self.raw = mem::take(&mut Vec::new());
+            self.raw = Vec::new();
         }
         Ok((self, Bytes::from(encoded)))
     }

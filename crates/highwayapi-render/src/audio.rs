@@ -44,13 +44,13 @@ fn compose(seed: u64, seconds: u32) -> (Vec<f32>, Vec<f32>) {
     let mut draw = Draw(seed ^ 0x0073_6f75_6e64);
     let count = (seconds * RATE) as usize;
     let (mut left, mut right) = (vec![0.0; count], vec![0.0; count]);
-    let root = draw.between(98.0, 165.0);
+    let root = draw.between(196.0, 330.0);
     for ratio in [1.0, 1.5, 2.0, 2.25, 2.5, 3.0] {
         // Slightly out of tune, so that the chord breathes.
         let step = phase_step(root * ratio * draw.between(0.998, 1.002));
         let (mut phase, mut swell) = (0u32, (draw.unit() * u32::MAX as f32) as u32);
         let swell_step = phase_step(draw.between(0.06, 0.22));
-        let (loud, pan) = (0.07 / ratio, draw.between(0.2, 0.8));
+        let (loud, pan) = (0.2 / ratio, draw.between(0.2, 0.8));
         for (l, r) in left.iter_mut().zip(&mut right) {
             let tone = sine(phase) * loud * (0.55 + 0.45 * sine(swell));
             *l += tone * (1.0 - pan);
@@ -64,7 +64,7 @@ fn compose(seed: u64, seconds: u32) -> (Vec<f32>, Vec<f32>) {
         for sample in channel {
             slow += 0.02 * (draw.between(-1.0, 1.0) - slow);
             slower += 0.02 * (slow - slower);
-            *sample += 0.06 * slower;
+            *sample += 0.15 * slower;
         }
     }
     let fade = RATE as usize / 2;

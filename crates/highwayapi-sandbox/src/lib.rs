@@ -86,7 +86,7 @@ impl Sandbox {
         Builder {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             public_url: None,
-            api_key: "sandbox".to_owned(),
+            api_key: "sandbox-key".to_owned(),
             link_ttl: Duration::from_secs(3600),
             allow_fetch: Vec::new(),
             bare_base64: false,
@@ -169,7 +169,7 @@ impl Builder {
         self
     }
 
-    /// The only key that is taken; `sandbox` unless said otherwise.
+    /// The only key that is taken; `sandbox-key` unless said otherwise.
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
         self.api_key = key.into();
         self
@@ -210,10 +210,10 @@ impl Builder {
     pub async fn start(self) -> Result<Sandbox, Error> {
         let contract = Contract::load()?;
         let frames = Frames::new(&self.allow_fetch, self.bare_base64, contract.max_picture())?;
-        let dir = tempfile::Builder::new()
-            .prefix("highway-sandbox-")
-            .tempdir()
-            .map_err(|e| Error::new("no temporary directory for the clips").caused_by(e))?;
+        let dir = private_dir().map_err(|e| {
+            let place = std::env::temp_dir();
+            Error::new(format!("no directory for the clips can be made in {}", place.display())).caused_by(e)
+        })?;
         let cannot_listen = |e| Error::new(format!("cannot listen on {}", self.listen)).caused_by(e);
         let listener = TcpListener::bind(self.listen).await.map_err(cannot_listen)?;
         let base_url = format!("http://{}", reachable(listener.local_addr().map_err(cannot_listen)?));
@@ -237,6 +237,14 @@ impl Builder {
             .with_graceful_shutdown(async { drop(stopped.await) });
         Ok(Sandbox { base_url, shared, stop: Some(stop), server: tokio::spawn(server.into_future()) })
     }
+}
+
+/// Pictures and clips are their user's: nobody else may look in.
+fn private_dir() -> std::io::Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    builder.prefix("highway-sandbox-").tempdir()
 }
 
 /// Every address is no address to connect to; loopback is one of them.

@@ -21,10 +21,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             Ok(Event::Done(result)) => println!("{} video(s)", result.videos().len()),
             Ok(_) => {}
             Err(error) if error.is_still_running() => println!("not finished yet: {error}"),
-            Err(error) if error.is_charged() == Charged::Unknown => {
-                println!("ask the account's records before submitting again: {error}");
+            Err(error) => {
+                match error.is_charged() {
+                    Charged::No => println!("nothing was charged"),
+                    Charged::Yes => println!("paid for: take it up again with {id}"),
+                    Charged::Unknown => println!("the account's records say what it cost"),
+                }
+                return Err(error.into());
             }
-            Err(error) => return Err(error.into()),
         }
     }
     Ok(())

@@ -30,6 +30,11 @@ impl Answer {
         Self { status, retry_after, json: serde_json::from_slice(&body).ok() }
     }
 
+    /// A 200 that is not what the contract says.
+    pub(crate) fn not_as_agreed(body: &[u8]) -> Self {
+        Self { status: StatusCode::OK, retry_after: None, json: serde_json::from_slice(body).ok() }
+    }
+
     fn text(&self, field: &str) -> Option<&str> {
         self.json.as_ref()?.get(field)?.as_str().filter(|text| !text.is_empty())
     }
@@ -39,9 +44,22 @@ impl Answer {
         self.text("reason")
     }
 
-    /// The id of a task that was accepted after all, whatever the status around it.
-    pub(crate) fn task_id(&self) -> Option<&str> {
-        self.text("task_id").filter(|_| self.status.is_success())
+    /// The id of a task that was accepted after all, whatever the form around it: it is paid for.
+    pub(crate) fn task_id(&self) -> Option<String> {
+        let id = self.json.as_ref().filter(|_| self.status.is_success())?.get("task_id")?;
+        match id {
+            Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        }
+    }
+
+    /// For an answer of 200.
+    pub(crate) fn into_unreadable(self, what: &str, error: &serde_json::Error, key: &str) -> Error {
+        if self.reason().is_some() || self.text("message").is_some() {
+            return self.into_error(what, Charged::Unknown, key);
+        }
+        unreadable(what, Charged::Unknown, error)
     }
 
     pub(crate) fn into_error(self, what: &str, charged: Charged, key: &str) -> Error {
@@ -91,18 +109,19 @@ pub(crate) fn failure(
             Error::new(Kind::Network, charged, format!("the answer to {what} broke off"))
                 .with_source(error.without_url())
         }
-        raw::Error::InvalidResponsePayload(bytes, error) => {
-            let text = if bytes.is_empty() {
-                format!("{what} was answered with 200 and nothing else")
-            } else {
-                format!("{what} was answered with 200 and something that the contract does not know")
-            };
-            Error::new(Kind::Answer, charged, text).with_status(200).with_source(Unreadable::from(&error))
-        }
+        raw::Error::InvalidResponsePayload(_, error) => unreadable(what, charged, &error),
         // The remaining arms speak of the request; they carry no answer and no URL.
         raw::Error::Custom(text) | raw::Error::InvalidRequest(text) => Error::input(text),
         _ => Error::new(Kind::Answer, charged, format!("{what} was answered with something unknown")),
     }
+}
+
+fn unreadable(what: &str, charged: Charged, error: &serde_json::Error) -> Error {
+    let nothing = (error.line(), error.column()) == (1, 0);
+    let found = if nothing { "nothing else" } else { "something that the contract does not know" };
+    Error::new(Kind::Answer, charged, format!("{what} was answered with 200 and {found}"))
+        .with_status(200)
+        .with_source(Unreadable::from(error))
 }
 
 pub(crate) fn silence(what: &str, charged: Charged, silent_for: Duration) -> Error {

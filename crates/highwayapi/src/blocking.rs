@@ -17,17 +17,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use std::future::IntoFuture;
+use std::future::{Future, IntoFuture};
+use std::ops::Deref;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{Error, Event, FirstLastFrame, Result, Saved, TaskId, TaskResult};
+use crate::{Error, Event, FirstLastFrame, Result, Saved, TaskId};
 
 /// [`crate::Client`] without async. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Client {
     inner: crate::Client,
-    runtime: Arc<Runtime>,
+    runtime: Arc<Thread>,
 }
 
 impl Client {
@@ -37,7 +38,16 @@ impl Client {
     ///
     /// The same.
     pub fn from_env() -> Result<Self> {
-        Self::new(crate::Client::from_env()?)
+        Self::from_async(crate::Client::from_env()?)
+    }
+
+    /// As [`crate::Client::new`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn new(api_key: impl Into<String>) -> Result<Self> {
+        Self::from_async(crate::Client::new(api_key)?)
     }
 
     /// Around any client, such as one from [`crate::Client::builder`].
@@ -45,14 +55,8 @@ impl Client {
     /// # Errors
     ///
     /// When the system gives no thread.
-    pub fn new(inner: crate::Client) -> Result<Self> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("highwayapi")
-            .enable_all()
-            .build()
-            .map_err(|error| Error::config("no thread for the client").with_source(error))?;
-        Ok(Self { inner, runtime: Arc::new(runtime) })
+    pub fn from_async(inner: crate::Client) -> Result<Self> {
+        Ok(Self { inner, runtime: Arc::new(Thread::new()?) })
     }
 
     /// As [`crate::Client::submit`]: at most one POST that the service can have accepted.
@@ -61,7 +65,7 @@ impl Client {
     ///
     /// The same.
     pub fn submit(&self, request: &FirstLastFrame) -> Result<Task> {
-        let inner = self.runtime.block_on(self.inner.submit(request))?;
+        let inner = self.runtime.run(self.inner.submit(request))?;
         Ok(Task { inner, runtime: Arc::clone(&self.runtime) })
     }
 
@@ -75,7 +79,7 @@ impl Client {
 #[derive(Clone, Debug)]
 pub struct Task {
     inner: crate::Task,
-    runtime: Arc<Runtime>,
+    runtime: Arc<Thread>,
 }
 
 impl Task {
@@ -95,7 +99,7 @@ impl Task {
     ///
     /// The same.
     pub fn poll(&self) -> Result<TaskResult> {
-        self.runtime.block_on(self.inner.poll())
+        Ok(TaskResult::new(self.runtime.run(self.inner.poll())?, &self.runtime))
     }
 
     /// As [`crate::Task::wait`].
@@ -103,36 +107,45 @@ impl Task {
     /// # Errors
     ///
     /// The same.
-    pub fn wait(&self) -> Result<Finished> {
-        let result = self.runtime.block_on(self.inner.wait())?;
-        let video = |inner: &crate::Video| Video { inner: inner.clone(), runtime: Arc::clone(&self.runtime) };
-        Ok(Finished { videos: result.videos().iter().map(video).collect(), result })
+    pub fn wait(&self) -> Result<TaskResult> {
+        Ok(TaskResult::new(self.runtime.run(self.inner.wait())?, &self.runtime))
     }
 
     /// As [`crate::Task::events`], as an iterator.
-    pub fn events(&self) -> impl Iterator<Item = Result<Event>> + use<> {
+    pub fn events(&self) -> impl Iterator<Item = Result<Event<TaskResult>>> + use<> {
         let runtime = Arc::clone(&self.runtime);
         let mut events = self.inner.events();
-        std::iter::from_fn(move || runtime.block_on(events.next()))
+        std::iter::from_fn(move || {
+            let event = runtime.run(events.next())?;
+            Some(event.map(|event| event.map(|result| TaskResult::new(result, &runtime))))
+        })
     }
 }
 
-/// A task that has its videos.
+/// [`crate::TaskResult`] without async: all that it tells, and videos that can be fetched.
 #[derive(Clone, Debug)]
-pub struct Finished {
-    result: TaskResult,
+pub struct TaskResult {
+    inner: crate::TaskResult,
     videos: Vec<Video>,
 }
 
-impl Finished {
-    /// All that the service said.
-    pub fn result(&self) -> &TaskResult {
-        &self.result
+impl TaskResult {
+    fn new(inner: crate::TaskResult, runtime: &Arc<Thread>) -> Self {
+        let video = |inner: &crate::Video| Video { inner: inner.clone(), runtime: Arc::clone(runtime) };
+        Self { videos: inner.videos().iter().map(video).collect(), inner }
     }
 
-    /// The videos; at least one.
+    /// The videos, as [`crate::TaskResult::videos`].
     pub fn videos(&self) -> &[Video] {
         &self.videos
+    }
+}
+
+impl Deref for TaskResult {
+    type Target = crate::TaskResult;
+
+    fn deref(&self) -> &crate::TaskResult {
+        &self.inner
     }
 }
 
@@ -140,7 +153,7 @@ impl Finished {
 #[derive(Clone, Debug)]
 pub struct Video {
     inner: crate::Video,
-    runtime: Arc<Runtime>,
+    runtime: Arc<Thread>,
 }
 
 impl Video {
@@ -150,7 +163,7 @@ impl Video {
     ///
     /// The same.
     pub fn download(&self, path: impl AsRef<Path>) -> Result<Saved> {
-        self.runtime.block_on(self.inner.download(path).into_future())
+        self.runtime.run(self.inner.download(path).into_future())
     }
 
     /// As [`Video::download`], replacing a file that is there already.
@@ -159,6 +172,33 @@ impl Video {
     ///
     /// The same.
     pub fn download_over(&self, path: impl AsRef<Path>) -> Result<Saved> {
-        self.runtime.block_on(self.inner.download(path).overwrite(true).into_future())
+        self.runtime.run(self.inner.download(path).overwrite(true).into_future())
+    }
+}
+
+/// The thread on which the calls of one client run.
+#[derive(Debug)]
+struct Thread(Option<Runtime>);
+
+impl Thread {
+    fn new() -> Result<Self> {
+        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("highwayapi").enable_all().build();
+        Ok(Self(Some(runtime.map_err(|error| Error::config("no thread for the client").with_source(error))?)))
+    }
+
+    fn run<T>(&self, call: impl Future<Output = T>) -> T {
+        match &self.0 {
+            Some(runtime) => runtime.block_on(call),
+            None => unreachable!("only drop takes the runtime"),
+        }
+    }
+}
+
+impl Drop for Thread {
+    /// A runtime that is dropped the plain way waits, and panics where waiting is not allowed.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
     }
 }

@@ -10,6 +10,7 @@ use highwayapi_raw::hooks::{ApiKey, Hooks};
 use reqwest::Url;
 use reqwest::redirect::Policy;
 
+use crate::redact::clean;
 use crate::{Error, Result, Task, TaskId};
 
 const BASE_URL: &str = "https://api.highwayapi.ai";
@@ -134,7 +135,8 @@ impl ClientBuilder {
         self
     }
 
-    /// The pause between polls: it grows from the start to the end of this range. Default: 1 s to 5 s.
+    /// The pause between polls: it grows from the start to the end of this range. Default: 1 s to 5 s. At least 10 ms
+    /// and at most an hour.
     pub fn poll_interval(mut self, poll_interval: RangeInclusive<Duration>) -> Self {
         self.poll_interval = poll_interval;
         self
@@ -164,7 +166,8 @@ impl ClientBuilder {
         // A proxy of the environment has no business between us and a sandbox on this machine.
         let direct = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
         let new = || {
-            let builder = reqwest::Client::builder().connect_timeout(Duration::from_secs(10)).referer(false);
+            let builder =
+                reqwest::Client::builder().http1_only().connect_timeout(Duration::from_secs(10)).referer(false);
             if direct { builder.no_proxy() } else { builder }
         };
         let tls = |error: reqwest::Error| Error::config("TLS cannot be set up").with_source(error.without_url());
@@ -177,7 +180,7 @@ impl ClientBuilder {
             files: new().redirect(Policy::limited(5)).read_timeout(self.idle_timeout).build().map_err(tls)?,
             idle_timeout: self.idle_timeout,
             wait_timeout: self.wait_timeout,
-            poll_interval: self.poll_interval,
+            poll_interval: polite(self.poll_interval),
             submit_attempts: self.submit_attempts,
         })))
     }
@@ -189,10 +192,19 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
+/// Neither without a pause nor for ever.
+fn polite(interval: RangeInclusive<Duration>) -> RangeInclusive<Duration> {
+    let clamp = |pause: Duration| pause.clamp(Duration::from_millis(10), Duration::from_secs(3600));
+    let start = clamp(*interval.start());
+    start..=clamp(*interval.end()).max(start)
+}
+
 fn base_url(text: &str) -> Result<Url> {
     let expected = "expected something like https://api.highwayapi.ai";
-    let url =
-        Url::parse(text).map_err(|error| Error::config(format!("the base URL is no URL ({error}); {expected}")))?;
+    let url = Url::parse(text).map_err(|error| {
+        let came = clean(text, "");
+        Error::config(format!("the base URL `{came}` is no URL ({error}); {expected}"))
+    })?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(Error::config(format!("the base URL has the scheme `{}`; {expected}", url.scheme())));
     }

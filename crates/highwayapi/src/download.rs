@@ -1,7 +1,7 @@
 //! Fetching a video: to a part file, checked, synced, and only then under its name.
 
 use std::fmt;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::future::{Future, IntoFuture};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,9 @@ use tokio::io::AsyncWriteExt;
 
 use crate::error::Kind;
 use crate::{Charged, Error, Result, Video, mp4};
+
+/// No clip of eight seconds comes near it; what does would fill the disk.
+const LARGEST: u64 = 4 << 30;
 
 /// A video that is being fetched; see [`Video::download`]. Does nothing until it is awaited.
 #[must_use = "does nothing until it is awaited"]
@@ -100,6 +103,11 @@ impl<'a> Download<'a> {
         while let Some(chunk) = response.chunk().await.map_err(broken)? {
             out.write_all(&chunk).await.map_err(unwritable)?;
             done += chunk.len() as u64;
+            if done > LARGEST {
+                return Err(download(format!(
+                    "the video has more than {LARGEST} bytes, which none of this service has"
+                )));
+            }
             if let Some(progress) = &mut self.progress {
                 progress(done, length);
             }
@@ -133,6 +141,8 @@ impl fmt::Debug for Download<'_> {
 struct Part {
     path: PathBuf,
     file: File,
+    /// What the user wants of new files, kept for the finished video.
+    permissions: Permissions,
     finished: bool,
 }
 
@@ -140,29 +150,42 @@ impl Part {
     fn open(target: &Path) -> Result<Self> {
         let name = target.file_name().ok_or_else(|| file(format!("{} names no file", target.display())))?;
         let mut part_name = name.to_owned();
-        part_name.push(".part");
+        part_name.push(".highway-part");
         let path = target.with_file_name(part_name);
-        let file = private(OpenOptions::new().read(true).write(true).create(true))
-            .open(&path)
-            .map_err(|error| self::file(format!("{} cannot be written", path.display())).with_source(error))?;
+        let unwritable =
+            |error: io::Error| self::file(format!("{} cannot be written", path.display())).with_source(error);
+        let busy = || self::file(format!("{} is being fetched by another program", target.display()));
+
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(unwritable)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(self::file(format!("{} is being fetched by another program", target.display())));
-            }
+            Err(TryLockError::WouldBlock) => return Err(busy()),
             // Some file systems know no locks; without one all is as before there were any.
             Err(TryLockError::Error(_)) => {}
         }
-        let part = Self { path, file, finished: false };
-        part.file
-            .set_len(0)
-            .map_err(|error| self::file(format!("{} cannot be written", part.path.display())).with_source(error))?;
-        Ok(part)
+        // Another program may have finished with it in between, and a link may lead anywhere.
+        if !is_at(&file, &path).map_err(unwritable)? {
+            return Err(busy());
+        }
+        let permissions = file.metadata().map_err(unwritable)?.permissions();
+        make_private(&file).map_err(unwritable)?;
+        file.set_len(0).map_err(unwritable)?;
+        Ok(Self { path, file, permissions, finished: false })
     }
 
     fn finish(mut self, target: &Path, overwrite: bool) -> Result<()> {
-        mp4::check(&self.file).map_err(|what| download(format!("what the file host sent {what}")))?;
+        mp4::check(&self.file).map_err(|what| {
+            let error = download(format!("what the file host sent {what}"));
+            if what.is_another_format() {
+                return error;
+            }
+            // It is paid for and whole as far as was announced: perhaps somebody can make use of it.
+            self.finished = true;
+            error.ending(&format!("It is kept as {}.", self.path.display()))
+        })?;
         let failed = |error: io::Error| file(format!("{} cannot be completed", target.display())).with_source(error);
+        self.file.set_permissions(self.permissions.clone()).map_err(failed)?;
         self.file.sync_all().map_err(failed)?;
         if overwrite {
             std::fs::rename(&self.path, target).map_err(failed)?;
@@ -186,11 +209,29 @@ impl Drop for Part {
     }
 }
 
-/// A new file is for its user alone.
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options
+/// What is not whole yet is for its user alone.
+#[cfg(unix)]
+fn make_private(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))
+}
+
+#[cfg(not(unix))]
+fn make_private(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Whether the path still names this very file, and not through a link.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let (open, named) = (file.metadata()?, path.symlink_metadata()?);
+    Ok(open.dev() == named.dev() && open.ino() == named.ino())
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, path: &Path) -> io::Result<bool> {
+    Ok(path.symlink_metadata()?.is_file())
 }
 
 /// Renames without replacing what may have come into being meanwhile.

@@ -52,8 +52,12 @@ pub(crate) enum Kind {
     Silence,
     /// The service's answer cannot be understood.
     Answer,
+    /// The caller stopped a submit before it was accepted.
+    Stopped,
     /// The time limit of a wait ran out.
     TimeLimit,
+    /// The task is not finished.
+    Unfinished,
     /// The task failed.
     TaskFailed,
     /// The task succeeded and has no video.
@@ -208,7 +212,12 @@ impl Error {
 
     /// The task is not finished: waiting ended, and may be taken up again.
     pub fn is_still_running(&self) -> bool {
-        self.0.kind == Kind::TimeLimit
+        matches!(self.0.kind, Kind::TimeLimit | Kind::Unfinished)
+    }
+
+    /// A submit was stopped by its caller before it was accepted.
+    pub fn is_stopped(&self) -> bool {
+        self.0.kind == Kind::Stopped
     }
 
     /// No connection, or it broke, or nothing came.

@@ -12,7 +12,7 @@ use base64::engine::{Engine, Simd, general_purpose::PAD};
 use bytes::Bytes;
 use highwayapi_raw::body::Source;
 
-use crate::redact::{clean, without_query};
+use crate::redact::{clean, plain_url};
 use crate::{AspectRatio, Error, Result};
 
 pub use header::PictureKind;
@@ -65,6 +65,10 @@ impl Frame {
         if metadata.is_dir() {
             return Err(Error::input(format!("{name} is a directory; expected {ALLOWED}")));
         }
+        if !metadata.is_file() {
+            let text = format!("{name} is no regular file, and a pipe cannot be read twice; expected {ALLOWED}");
+            return Err(Error::input(text));
+        }
         Self::picture(name, FileSource { path: path.to_owned(), size: metadata.len() })
     }
 
@@ -77,7 +81,7 @@ impl Frame {
         Self::picture("the picture".to_owned(), BytesSource(bytes.into()))
     }
 
-    /// A picture of `size` bytes from wherever `open` reads it. `open` is called once now, for the header, and once
+    /// A picture of `size` bytes from wherever `open` reads it. `open` is called now, for the header, and again
     /// whenever the request is sent, on a thread where it may block.
     ///
     /// # Errors
@@ -110,10 +114,7 @@ impl Frame {
         if authority.is_empty() || authority.starts_with('/') {
             return Err(Error::input(format!("`{}` has no host; {expected}", shown())));
         }
-        let mut name = parsed;
-        // Refused only for URLs that cannot have any.
-        let _ = name.set_username("").and_then(|()| name.set_password(None));
-        Ok(Self { name: without_query(name.as_str()), content: Content::Url(url.to_owned()) })
+        Ok(Self { name: plain_url(url), content: Content::Url(url.to_owned()) })
     }
 
     /// A picture as `data:image/png;base64,…` or `data:image/jpeg;base64,…`. It is decoded, so that it can be checked.
@@ -149,6 +150,11 @@ impl Frame {
             *bare = true;
         }
         self
+    }
+
+    /// What to call it: the path, the URL without user and query, or what else it came from.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Kind of the picture; unknown for a URL and a literal.
@@ -209,6 +215,14 @@ impl Frame {
         Ok(Self { name, content: Content::Picture { header, source: Arc::new(source), bare: false } })
     }
 
+    /// Whether the picture can still be had; may block. Found out before the first byte is sent, it costs nothing.
+    pub(crate) fn check(&self) -> Result<()> {
+        match &self.content {
+            Content::Picture { source, .. } => source.open().map(drop).map_err(|error| unreadable(&self.name, error)),
+            _ => Ok(()),
+        }
+    }
+
     fn header(&self) -> Option<&Header> {
         match &self.content {
             Content::Picture { header, .. } => Some(header),
@@ -248,8 +262,10 @@ impl Frame {
         let (wide, high) = (u64::from(width) * down, u64::from(height) * across);
         // A few rows or columns off, as encoders round them, is nothing to speak of.
         if wide.abs_diff(high) * 50 > wide.max(high) {
-            warnings
-                .push(format!("{field}: {} is {width}×{height}, not {ratio}; the service pads or crops it", self.name));
+            warnings.push(format!(
+                "{field}: {} is {width}×{height}, not {ratio}; the service may pad or crop it",
+                self.name
+            ));
         }
         warnings
     }
@@ -283,7 +299,11 @@ impl Source for FileSource {
     }
 
     fn open(&self) -> io::Result<Box<dyn Read + Send>> {
-        Ok(Box::new(File::open(&self.path)?))
+        let file = File::open(&self.path)?;
+        if file.metadata()?.len() != self.size {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it has changed since it was first opened"));
+        }
+        Ok(Box::new(file))
     }
 }
 

@@ -13,6 +13,15 @@ pub(crate) enum NotMp4 {
     Missing(&'static str),
 }
 
+impl NotMp4 {
+    /// Whether it is known to be something else, and not an MP4 that is broken or odd.
+    pub(crate) fn is_another_format(&self) -> bool {
+        matches!(self, Self::Other(what) if *what != UNKNOWN)
+    }
+}
+
+const UNKNOWN: &str = "something else";
+
 impl fmt::Display for NotMp4 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -126,7 +135,7 @@ fn first_bytes(file: &mut (impl Read + Seek)) -> Option<NotMp4> {
     } else if length >= 8 && &start[4..8] == b"ftyp" {
         None
     } else {
-        Some(NotMp4::Other("something else"))
+        Some(NotMp4::Other(UNKNOWN))
     }
 }
 

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use highwayapi_raw::{integers, types};
 use serde::{Deserialize, Serialize};
 
-/// An enum of the contract. The matches between the generated enum and ours are exhaustive both ways: a value that is
-/// added to the contract stops this crate compiling until it is named here.
+/// An enum of the contract. The match over the generated enum is exhaustive: a value that is added to the contract stops
+/// this crate compiling until it is named here.
 macro_rules! closed_enum {
     (
         $(#[$doc:meta])*
@@ -33,27 +33,19 @@ macro_rules! closed_enum {
                     $(Self::$variant => $value,)*
                 }
             }
+
+            pub(crate) fn to_raw(self) -> $raw {
+                match self {
+                    $(Self::$variant => <$raw>::$raw_variant,)*
+                }
+            }
         }
 
         /// The contract's default.
         impl Default for $name {
             fn default() -> Self {
-                <$raw>::default().into()
-            }
-        }
-
-        impl From<$raw> for $name {
-            fn from(raw: $raw) -> Self {
-                match raw {
+                match <$raw>::default() {
                     $(<$raw>::$raw_variant => Self::$variant,)*
-                }
-            }
-        }
-
-        impl From<$name> for $raw {
-            fn from(ours: $name) -> Self {
-                match ours {
-                    $($name::$variant => Self::$raw_variant,)*
                 }
             }
         }
@@ -105,9 +97,9 @@ macro_rules! closed_enum {
 closed_enum! {
     /// Output resolution. Default: [`Resolution::P720`].
     Resolution as &'static str = types::Resolution {
-        /// 1280×720, or 720×1280.
+        /// 1280×720, or 720×1280 (as Google has it, not on the given page).
         P720 = X720p "720p",
-        /// 1920×1080, or 1080×1920.
+        /// 1920×1080, or 1080×1920 (likewise).
         P1080 = X1080p "1080p",
     }
 }
@@ -135,7 +127,7 @@ closed_enum! {
 }
 
 closed_enum! {
-    /// How many videos to make; each is paid for. Default: [`SampleCount::One`].
+    /// How many videos to make; each is likely paid for (inferred). Default: [`SampleCount::One`].
     SampleCount as u8 = integers::SampleCount {
         /// One video.
         One = X1 1,
@@ -162,13 +154,13 @@ closed_enum! {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 enum Wire {
-    Number(u8),
+    Number(i64),
     Text(String),
 }
 
 impl From<u8> for Wire {
     fn from(number: u8) -> Self {
-        Self::Number(number)
+        Self::Number(number.into())
     }
 }
 
@@ -224,7 +216,7 @@ pub struct Options {
     /// Shape of the video.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aspect_ratio: Option<AspectRatio>,
-    /// How many videos to make; each is paid for.
+    /// How many videos to make; each is likely paid for (inferred).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sample_count: Option<SampleCount>,
     /// Lets the service improve the prompt.

@@ -1,10 +1,16 @@
 //! What comes from outside may echo secrets or control a terminal: it is cleaned before it enters an error.
 
-/// The part of a URL that carries no signature.
-pub(crate) fn without_query(url: &str) -> String {
-    match url.split_once(['?', '#']) {
-        Some((plain, _)) => format!("{plain}?…"),
-        None => url.to_owned(),
+/// A URL without what may be a secret: its query with a signature, its user and password.
+pub(crate) fn plain_url(url: &str) -> String {
+    let (plain, end) = match url.split_once(['?', '#']) {
+        Some((plain, _)) => (plain, "?…"),
+        None => (url, ""),
+    };
+    let (scheme, rest) = plain.split_once("://").unwrap_or(("", plain));
+    let authority = &rest[..rest.find('/').unwrap_or(rest.len())];
+    match authority.rfind('@') {
+        Some(at) if !scheme.is_empty() => format!("{scheme}://{}{end}", &rest[at + 1..]),
+        _ => format!("{plain}{end}"),
     }
 }
 
@@ -30,7 +36,7 @@ pub(crate) fn clean(text: &str, key: &str) -> String {
 /// Links come with a scheme, without one, or with its slashes escaped; what tells them all is a query.
 fn unsigned(word: &str) -> String {
     let query = word.split_once('?').is_some_and(|(_, query)| query.contains('='));
-    if query || word.contains("://") { without_query(word) } else { word.to_owned() }
+    if query || word.contains("://") { plain_url(word) } else { word.to_owned() }
 }
 
 fn shortened(word: String) -> String {
@@ -43,7 +49,7 @@ fn shortened(word: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::clean;
+    use super::{clean, plain_url};
 
     #[test]
     fn secrets_and_control_characters_are_gone() {
@@ -61,6 +67,13 @@ mod tests {
         assert_eq!(clean("f.example/c.mp4?sig=abc", ""), "f.example/c.mp4?…");
         assert_eq!(clean(r"https:\/\/f.example\/c.mp4?sig=abc", ""), r"https:\/\/f.example\/c.mp4?…");
         assert_eq!(clean("really? yes", ""), "really? yes");
+    }
+
+    #[test]
+    fn a_plain_url_names_no_user_and_no_signature() {
+        assert_eq!(plain_url("https://u:p@f.example:8/a@b.mp4?sig=1#x"), "https://f.example:8/a@b.mp4?…");
+        assert_eq!(plain_url("https://f.example/a.mp4"), "https://f.example/a.mp4");
+        assert_eq!(plain_url("no url"), "no url");
     }
 
     #[test]

@@ -25,12 +25,12 @@ impl FirstLastFrame {
     }
 
     /// Replaces all options at once.
-    pub fn options(mut self, options: Options) -> Self {
+    pub fn with_options(mut self, options: Options) -> Self {
         self.options = options;
         self
     }
 
-    /// The same seed with the same parameters gives the same result. Unset: the service draws one.
+    /// The same seed with the same parameters gives the same result. Unset: which one is used is not documented.
     pub fn seed(mut self, seed: u32) -> Self {
         self.options.seed = Some(seed);
         self
@@ -48,7 +48,7 @@ impl FirstLastFrame {
         self
     }
 
-    /// How many videos to make; each is paid for. Default: 1.
+    /// How many videos to make; each is likely paid for (inferred). Default: 1.
     pub fn sample_count(mut self, sample_count: SampleCount) -> Self {
         self.options.sample_count = Some(sample_count);
         self
@@ -100,7 +100,7 @@ impl FirstLastFrame {
     }
 
     /// What was set beyond the required fields.
-    pub fn set_options(&self) -> &Options {
+    pub fn options(&self) -> &Options {
         &self.options
     }
 
@@ -116,6 +116,12 @@ impl FirstLastFrame {
             );
         }
         Ok(())
+    }
+
+    /// Whether both pictures can still be had. May block.
+    pub(crate) fn check_pictures(&self) -> Result<()> {
+        self.image.check().map_err(|error| error.for_field("image"))?;
+        self.last_image.check().map_err(|error| error.for_field("last_image"))
     }
 
     /// What is allowed but may not give what was meant: pictures close to the size limit, or of another shape than the
@@ -141,14 +147,14 @@ impl FirstLastFrame {
             last_image: text("last_image", &self.last_image),
             prompt: self.prompt.clone(),
             seed: self.options.seed,
-            resolution: self.options.resolution.map(Into::into),
-            aspect_ratio: self.options.aspect_ratio.map(Into::into),
-            sample_count: self.options.sample_count.map(Into::into),
+            resolution: self.options.resolution.map(Resolution::to_raw),
+            aspect_ratio: self.options.aspect_ratio.map(AspectRatio::to_raw),
+            sample_count: self.options.sample_count.map(SampleCount::to_raw),
             enhance_prompt: self.options.enhance_prompt,
             generate_audio: self.options.generate_audio,
             negative_prompt: self.options.negative_prompt.clone(),
-            duration_seconds: self.options.duration_seconds.map(Into::into),
-            person_generation: self.options.person_generation.map(Into::into),
+            duration_seconds: self.options.duration_seconds.map(DurationSeconds::to_raw),
+            person_generation: self.options.person_generation.map(PersonGeneration::to_raw),
         };
         (request, upload)
     }

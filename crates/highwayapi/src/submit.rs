@@ -1,14 +1,17 @@
 //! The one call that costs money: sent again only where the service cannot have accepted it.
 
+use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 use highwayapi_raw as raw;
 use highwayapi_raw::body::Upload;
 use reqwest::StatusCode;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::sleep;
 
 use crate::answer::{Answer, failure, silence};
 use crate::error::Kind;
+use crate::redact::clean;
 use crate::retry::backoff;
 use crate::{Charged, Client, Error, FirstLastFrame, Result, Task, TaskId};
 
@@ -37,9 +40,32 @@ impl Client {
     /// [`Error::is_charged`] tells what it cost: `No` where the request was bad, refused or never sent; `Unknown` where
     /// it was sent and the answer was lost or cannot be understood. Then only the account's own records can tell.
     pub async fn submit(&self, request: &FirstLastFrame) -> Result<Task> {
+        self.submit_until(request, std::future::pending()).await
+    }
+
+    /// As [`Client::submit`], but begins no further attempt once `stop` has resolved. An attempt that is under way is
+    /// never cut short: its answer may hold the id of a task that is paid for.
+    ///
+    /// # Errors
+    ///
+    /// As `submit`, and [`Error::is_stopped`], with nothing charged.
+    pub async fn submit_until(&self, request: &FirstLastFrame, stop: impl Future<Output = ()>) -> Result<Task> {
         request.check()?;
+        let pictures = request.clone();
+        let checked = tokio::task::spawn_blocking(move || pictures.check_pictures()).await;
+        checked.unwrap_or_else(|error| Err(Error::input("a picture cannot be read").with_source(error)))?;
+
+        let mut stop = pin!(stop);
+        let mut pause = Duration::ZERO;
         let mut attempt = 1;
         loop {
+            tokio::select! {
+                biased;
+                () = &mut stop => {
+                    return Err(told(Error::new(Kind::Stopped, Charged::No, "the submit was stopped before it was accepted")));
+                }
+                () = sleep(pause) => {}
+            }
             let failure = match self.submit_once(request).await {
                 Ok(id) => {
                     tracing::info!(task_id = %id, "submitted");
@@ -51,9 +77,8 @@ impl Client {
             if !failure.again || attempt >= self.0.submit_attempts || asked.is_some_and(|asked| asked > LONGEST_PAUSE) {
                 return Err(failure.error);
             }
-            let pause = backoff(attempt, asked, LONGEST_PAUSE);
+            pause = backoff(attempt, asked, LONGEST_PAUSE);
             tracing::warn!(attempt, ?pause, error = %failure.error, "not accepted, trying again");
-            sleep(pause).await;
             attempt += 1;
         }
     }
@@ -62,6 +87,8 @@ impl Client {
         let (request, upload) = request.to_raw();
         let client = self.raw(self.0.hooks.clone().upload(upload.clone()));
         let answer = tokio::select! {
+            // An answer that is there counts, however late this is looked at.
+            biased;
             answer = client.submit_first_last_frame(&request) => answer,
             () = standstill(&upload, self.0.idle_timeout) => {
                 let charged = charged(&upload);
@@ -70,12 +97,22 @@ impl Client {
             }
         };
         match answer {
-            Ok(answer) => accepted(&answer.into_inner().task_id.0),
+            Ok(answer) => accepted(&answer.into_inner().task_id.0, &self.0.key),
             Err(raw::Error::UnexpectedResponse(response)) => {
                 let answer = Answer::read(response, self.0.idle_timeout).await;
                 match answer.task_id() {
-                    Some(id) => accepted(id),
+                    Some(id) => accepted(&id, &self.0.key),
                     None => Err(refused(answer, &self.0.key)),
+                }
+            }
+            Err(raw::Error::InvalidResponsePayload(bytes, error)) => {
+                let answer = Answer::not_as_agreed(&bytes);
+                match answer.task_id() {
+                    Some(id) => accepted(&id, &self.0.key),
+                    None => {
+                        let again = false;
+                        Err(Failure { error: told(answer.into_unreadable(WHAT, &error, &self.0.key)), again })
+                    }
                 }
             }
             Err(error) => {
@@ -90,9 +127,12 @@ impl Client {
     }
 }
 
-fn accepted(id: &str) -> Result<TaskId, Failure> {
+fn accepted(id: &str, key: &str) -> Result<TaskId, Failure> {
     id.parse().map_err(|_| {
-        let text = "the submit was answered without a usable task id";
+        let text = match clean(id, key) {
+            id if id.is_empty() => "the submit was answered without a task id".to_owned(),
+            id => format!("the submit was answered with `{id}` for a task id"),
+        };
         Failure { error: told(Error::new(Kind::Answer, Charged::Unknown, text)), again: false }
     })
 }
@@ -101,8 +141,8 @@ fn refused(answer: Answer, key: &str) -> Failure {
     let unavailable =
         answer.status == StatusCode::SERVICE_UNAVAILABLE && answer.reason() == Some("SERVICE_NOT_AVAILABLE");
     let again = unavailable || answer.status == StatusCode::TOO_MANY_REQUESTS;
-    // A request that timed out on the other side may have been taken there.
-    let refused = answer.status.is_client_error() && answer.status != StatusCode::REQUEST_TIMEOUT;
+    // These say that the request was not taken. Others of their kind (408, 409, 425, 499) speak of one that may be.
+    let refused = matches!(answer.status.as_u16(), 400..=405 | 413 | 415 | 422);
     let charged = if again || refused { Charged::No } else { Charged::Unknown };
     Failure { error: told(answer.into_error(WHAT, charged, key)), again }
 }
@@ -124,13 +164,11 @@ fn told(error: Error) -> Error {
 
 /// Returns when no byte has been handed to the network for `limit`: a large upload may take long, a standstill may not.
 async fn standstill(upload: &Upload, limit: Duration) {
-    let mut sent = upload.sent();
-    let mut since = Instant::now();
     loop {
-        sleep_until(since + limit).await;
+        let sent = upload.sent();
+        sleep(limit).await;
         if upload.sent() == sent {
             return;
         }
-        (sent, since) = (upload.sent(), Instant::now());
     }
 }

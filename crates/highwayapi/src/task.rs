@@ -103,6 +103,8 @@ impl Task {
     /// When no answer comes or it cannot be understood. The task is not touched by that.
     pub async fn poll(&self) -> Result<TaskResult> {
         const WHAT: &str = "the poll";
+        // Of a task that nobody has seen yet nothing is known.
+        let paid = if self.seen { Charged::Yes } else { Charged::Unknown };
         let client = self.client.raw(self.client.0.hooks.clone());
         let id = types::TaskId(self.id.0.clone());
         let answer = async {
@@ -110,14 +112,14 @@ impl Task {
                 Ok(answer) => Ok(TaskResult::new(&self.client, &self.id, answer.into_inner())),
                 Err(raw::Error::UnexpectedResponse(response)) => {
                     let answer = Answer::read(response, POLL_TIMEOUT).await;
-                    let charged = if answer.status == 404 { Charged::Unknown } else { Charged::Yes };
+                    let charged = if answer.status == 404 { Charged::Unknown } else { paid };
                     Err(answer.into_error(WHAT, charged, &self.client.0.key))
                 }
-                Err(error) => Err(failure(error, WHAT, self.client.base_url(), Charged::Yes, POLL_TIMEOUT)),
+                Err(error) => Err(failure(error, WHAT, self.client.base_url(), paid, POLL_TIMEOUT)),
             }
         };
         let answer = tokio::time::timeout(POLL_TIMEOUT, answer).await;
-        answer.unwrap_or_else(|_| Err(silence(WHAT, Charged::Yes, POLL_TIMEOUT))).map_err(|error| {
+        answer.unwrap_or_else(|_| Err(silence(WHAT, paid, POLL_TIMEOUT))).map_err(|error| {
             let error = error.with_task(&self.id);
             match error.is_charged() {
                 Charged::Yes => error.ending(&format!("Task {} goes on regardless.", self.id)),

@@ -8,7 +8,7 @@ use highwayapi_raw::types;
 
 use crate::download::Download;
 use crate::error::Kind;
-use crate::redact::{clean, without_query};
+use crate::redact::{clean, plain_url};
 use crate::{Charged, Client, Error, Result, TaskId};
 
 /// State of a task.
@@ -75,7 +75,7 @@ impl TaskResult {
             status: TaskStatus::new(task.status, &client.0.key),
             progress_percent: task.progress_percent.and_then(number).map(|percent| percent.clamp(0.0, 100.0)),
             eta: task.eta.and_then(seconds),
-            seed: raw.extra.and_then(|extra| extra.seed).and_then(number).map(|seed| seed as u64),
+            seed: raw.extra.and_then(|extra| extra.seed).and_then(whole),
             reason: reason.map(|text| clean(&text, &client.0.key)).find(|text| !text.is_empty()),
             videos: videos.filter_map(|video| Video::new(client, task_id, video)).collect(),
         }
@@ -111,8 +111,8 @@ impl TaskResult {
         self.reason.as_deref()
     }
 
-    /// The videos that can be fetched. Of a task that succeeded these may be fewer than were asked for: the others were
-    /// filtered out.
+    /// The videos that can be fetched. Of a task that succeeded these may be fewer than were asked for: filters may
+    /// have taken the others (known of the model, not of this service).
     pub fn videos(&self) -> &[Video] {
         &self.videos
     }
@@ -129,7 +129,7 @@ impl TaskResult {
             TaskStatus::Failed => Err(self.failed()),
             TaskStatus::Queued | TaskStatus::Processing | TaskStatus::Other(_) => {
                 let text = format!("task {} is {}, not finished", self.task_id, self.status);
-                Err(Error::new(Kind::TimeLimit, Charged::Yes, text).with_task(&self.task_id))
+                Err(Error::new(Kind::Unfinished, Charged::Yes, text).with_task(&self.task_id))
             }
         }
     }
@@ -177,7 +177,7 @@ impl Video {
 
     /// Fetches the video into a file. Await it, or set something first.
     ///
-    /// It goes to a part file beside the target (`clip.mp4.part`) and gets its name only when it is whole: of the
+    /// It goes to a part file beside the target (`clip.mp4.highway-part`) and gets its name only when it is whole: of the
     /// announced length, an MP4 with all its boxes, and synced to disk. No credentials are sent to the file's host.
     ///
     /// # Errors
@@ -191,7 +191,7 @@ impl Video {
 
 impl fmt::Debug for Video {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Video").field("url", &without_query(&self.url)).field("ttl", &self.ttl).finish()
+        f.debug_struct("Video").field("url", &plain_url(&self.url)).field("ttl", &self.ttl).finish()
     }
 }
 
@@ -201,6 +201,18 @@ fn number(raw: types::NumberOrText) -> Option<f64> {
         types::NumberOrText::Text(text) => text.trim().parse().ok()?,
     };
     number.is_finite().then_some(number)
+}
+
+/// Never rounded: another seed is another video.
+fn whole(raw: types::NumberOrText) -> Option<u64> {
+    match raw {
+        types::NumberOrText::Text(text) => text.trim().parse().ok(),
+        // Beyond that a number in JSON may have been rounded on its way.
+        types::NumberOrText::Number(number) if number.fract() == 0.0 && (0.0..=2f64.powi(53)).contains(&number) => {
+            Some(number as u64)
+        }
+        types::NumberOrText::Number(_) => None,
+    }
 }
 
 /// 0 was seen where nothing was meant.

@@ -23,10 +23,11 @@ const GROWTH: f64 = 1.4;
 /// What happens while a task is waited for.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Event {
+pub enum Event<R = TaskResult> {
     /// The service answered; the task is not finished.
-    Progress(TaskResult),
+    Progress(R),
     /// A poll failed; waiting goes on.
+    #[non_exhaustive]
     PollFailed {
         /// Why.
         error: Error,
@@ -36,7 +37,18 @@ pub enum Event {
         pause: Duration,
     },
     /// The task has its videos. The last event.
-    Done(TaskResult),
+    Done(R),
+}
+
+#[cfg(feature = "blocking")]
+impl<R> Event<R> {
+    pub(crate) fn map<S>(self, result: impl FnOnce(R) -> S) -> Event<S> {
+        match self {
+            Self::Progress(progress) => Event::Progress(result(progress)),
+            Self::PollFailed { error, failures, pause } => Event::PollFailed { error, failures, pause },
+            Self::Done(done) => Event::Done(result(done)),
+        }
+    }
 }
 
 /// The events of one wait: a [`Stream`] that ends with [`Event::Done`] or an error.

@@ -1,7 +1,9 @@
 //! The command as a user runs it: a process of its own, against a real sandbox.
 
+mod fake;
 mod help;
 mod process;
 mod refusals;
+mod trouble;
 #[cfg(feature = "sandbox")]
 mod way;

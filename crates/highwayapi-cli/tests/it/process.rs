@@ -1,6 +1,8 @@
 //! Running the command.
 
 use std::path::PathBuf;
+#[cfg(unix)]
+use std::process::Child;
 use std::process::{Command, Output, Stdio};
 
 /// The command with nothing of the developer's own environment that would change what it does.
@@ -36,4 +38,11 @@ pub(crate) fn run(args: &[&str]) -> Done {
 pub(crate) fn photograph(name: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/frames").join(name);
     path.display().to_string()
+}
+
+/// Presses Ctrl-C.
+#[cfg(unix)]
+pub(crate) fn interrupt(process: &Child) {
+    let killed = Command::new("kill").args(["-INT", &process.id().to_string()]).status().expect("kill runs");
+    assert!(killed.success());
 }

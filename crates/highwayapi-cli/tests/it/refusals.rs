@@ -70,3 +70,27 @@ fn no_connection_costs_nothing_and_exits_with_1() {
     assert_eq!((&last["event"], &last["charged"], &last["exit_code"]), (&"error".into(), &"no".into(), &1.into()));
     assert!(!done.stdout.contains("sk-1") && !done.stderr.contains("sk-1"));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_in_which_nothing_can_be_made_is_found_before_anything_is_sent() {
+    // Not even the superuser makes files there.
+    let args = ["generate", &photograph("first.jpg"), &photograph("last.jpg"), "-p", "x", "-o", "/proc/clip.mp4"];
+    let output = highway(&args).env("HIGHWAY_API_KEY", "sk-1").env("HIGHWAY_BASE_URL", NOWHERE).output();
+    let done = crate::process::Done::from(output.expect("the command runs"));
+    assert_eq!(done.code, Some(2));
+    insta::assert_snapshot!(done.stderr, @"");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_task_of_which_nothing_is_heard_is_not_said_to_go_on() {
+    let mut command = highway(&["wait", "7b8e1d1c", "--timeout", "1h"]);
+    command.env("HIGHWAY_API_KEY", "sk-1").env("HIGHWAY_BASE_URL", NOWHERE);
+    let process = command.spawn().expect("the command runs");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    crate::process::interrupt(&process);
+    let done = crate::process::Done::from(process.wait_with_output().expect("it ends"));
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    assert_eq!(done.stderr, "highway: stopped waiting; nothing was heard of task 7b8e1d1c yet\n");
+}

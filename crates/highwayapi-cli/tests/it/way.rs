@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[cfg(unix)]
+use crate::process::interrupt;
 use crate::process::{Done, highway, photograph};
 
 /// `highway sandbox`, terminated when dropped.
@@ -96,8 +98,8 @@ fn submit_wait_and_fetch_are_the_same_in_steps() {
     let (first, last) = (photograph("first.jpg"), photograph("last.jpg"));
     let submit = ["submit", &first, &last, "-p", "dusk falls", "--duration-seconds", "4"];
     let submitted = server.run(folder.path(), &submit);
-    assert_eq!((submitted.code, submitted.stderr.as_str()), (Some(0), ""));
     let id = submitted.stdout.trim();
+    assert_eq!((submitted.code, submitted.stderr), (Some(0), format!("task {id}\n")));
 
     let early = server.run(folder.path(), &["wait", id, "--timeout", "0s"]);
     assert_eq!(early.code, Some(4), "{}", early.stderr);
@@ -142,11 +144,43 @@ fn ctrl_c_stops_the_waiting_and_tells_how_to_go_on() {
         line.clear();
         assert!(stdout.read_line(&mut line).expect("a line") > 0, "ended before it submitted");
     }
-    let killed = Command::new("kill").args(["-INT", &process.id().to_string()]).status().expect("kill runs");
-    assert!(killed.success());
+    interrupt(&process);
     let rest: Vec<String> = stdout.lines().map(|line| line.expect("a line")).collect();
     let result: Value = serde_json::from_str(rest.last().expect("a result")).expect("JSON");
     assert_eq!(process.wait().expect("it ends").code(), Some(4));
     assert_eq!((&result["exit_code"], &result["charged"]), (&4.into(), &"yes".into()));
     assert!(result["hints"][0].as_str().is_some_and(|hint| hint.starts_with("to wait for it: highway wait ")));
+}
+
+/// As in `highway generate --json | head -1`.
+#[test]
+fn whoever_stops_reading_still_gets_the_video_and_the_id() {
+    let folder = TempDir::new().expect("a folder");
+    let server = Server::start();
+    let (first, last) = (photograph("first.jpg"), photograph("last.jpg"));
+    let args = ["generate", &first, &last, "-p", "x", "--json", "--duration-seconds", "4"];
+    let mut process = server.command(folder.path(), &args).spawn().expect("the command runs");
+    drop(process.stdout.take());
+    let done = Done::from(process.wait_with_output().expect("it ends"));
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let told = lines(&done.stderr);
+    assert_eq!((&told[0]["event"], &told[0]["task_id"]), (&"submitted".into(), &told[2]["task_id"]), "{told:?}");
+    assert_eq!((&told[1]["event"], &told[2]["event"]), (&"saved".into(), &"done".into()));
+    assert!(is_mp4(&folder.path().join("clip.mp4")));
+}
+
+/// The variable is no flag: it does not conflict with `--sandbox`, which does not use it.
+#[test]
+fn an_exported_address_does_not_disturb_a_sandbox_of_its_own() {
+    let folder = TempDir::new().expect("a folder");
+    let (first, last) = (photograph("first.jpg"), photograph("last.jpg"));
+    let args = ["generate", "--sandbox", &first, &last, "-p", "x"];
+    let run = |base_url: &str, more: &[&str]| {
+        let mut command = highway(&[&args[..], more].concat());
+        Done::from(command.current_dir(folder.path()).env("HIGHWAY_BASE_URL", base_url).output().expect("it runs"))
+    };
+    let done = run("http://127.0.0.1:9", &["--duration-seconds", "4"]);
+    assert_eq!((done.code, done.stdout.as_str()), (Some(0), "clip.mp4\n"), "{}", done.stderr);
+    let both = run("", &["--base-url", "http://127.0.0.1:9", "-o", "other.mp4"]);
+    assert_eq!(both.code, Some(2), "{}", both.stderr);
 }

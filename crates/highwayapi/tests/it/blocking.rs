@@ -62,12 +62,12 @@ fn request(stream: &mut TcpStream) -> String {
 fn submit_wait_download() {
     let quick = Duration::from_millis(1)..=Duration::from_millis(2);
     let client = highwayapi::Client::builder("sk-1").base_url(serve()).poll_interval(quick).build().expect("a client");
-    let client = Client::new(client).expect("a thread");
+    let client = Client::from_async(client).expect("a thread");
     let task = client.submit(&FirstLastFrame::new(Frame::literal("a"), Frame::literal("b"), "dusk")).expect("a task");
     assert_eq!(task.id().as_str(), "t");
 
     let done = task.wait().expect("videos");
-    assert_eq!(done.videos().len(), done.result().videos().len());
+    assert_eq!((done.videos().len(), done.status()), (1, &highwayapi::TaskStatus::Succeeded));
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("clip.mp4");
     let saved = done.videos()[0].download(&path).expect("a clip");

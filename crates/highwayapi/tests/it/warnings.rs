@@ -24,11 +24,11 @@ fn frames_of_the_videos_shape_give_none() {
 #[test]
 fn each_other_frame_is_named() {
     insta::assert_snapshot!(warnings(png(1000, 1000), jpeg(720, 1280), None).join("\n"), @"
-    image: the picture is 1000×1000, not 16:9; the service pads or crops it
-    last_image: the picture is 720×1280, not 16:9; the service pads or crops it
+    image: the picture is 1000×1000, not 16:9; the service may pad or crop it
+    last_image: the picture is 720×1280, not 16:9; the service may pad or crop it
     ");
     let portrait = warnings(png(1280, 720), jpeg(720, 1280), Some(AspectRatio::Portrait));
-    assert_eq!(portrait, ["image: the picture is 1280×720, not 9:16; the service pads or crops it"]);
+    assert_eq!(portrait, ["image: the picture is 1280×720, not 9:16; the service may pad or crop it"]);
 }
 
 #[test]

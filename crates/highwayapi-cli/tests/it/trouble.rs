@@ -1,0 +1,216 @@
+//! What goes wrong after a submit has begun: the exit code, and what is told so that nothing paid for is lost.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::fake::{Fake, Reply, answer};
+use crate::process::{Done, highway, interrupt, photograph};
+
+const ID: &str = "7b8e1d1c-52ab-4f7c-9c3e-0a6c5f6f2d11";
+
+fn command(fake: &Fake, folder: &Path, args: &[&str]) -> Command {
+    let mut command = highway(args);
+    command.current_dir(folder).env("HIGHWAY_BASE_URL", &fake.base_url).env("HIGHWAY_API_KEY", "sk-1");
+    command
+}
+
+fn run(fake: &Fake, folder: &Path, args: &[&str]) -> Done {
+    command(fake, folder, args).output().expect("the command runs").into()
+}
+
+fn submit(fake: &Fake, folder: &Path) -> Command {
+    command(fake, folder, &["submit", &photograph("first.jpg"), &photograph("last.jpg"), "-p", "x"])
+}
+
+/// What is left to read, and the exit code.
+fn end(mut process: Child, mut stderr: impl Read) -> (Option<i32>, String) {
+    let mut text = String::new();
+    stderr.read_to_string(&mut text).expect("text");
+    (process.wait().expect("it ends").code(), text)
+}
+
+#[test]
+fn a_submit_whose_answer_is_lost_is_not_repeated() {
+    let folder = TempDir::new().expect("a folder");
+    let fake = Fake::start(|_, _| Reply::Close);
+    let done = Done::from(submit(&fake, folder.path()).output().expect("the command runs"));
+    assert_eq!(done.code, Some(3), "{}", done.stderr);
+    assert!(done.stderr.contains("before you submit again"), "{}", done.stderr);
+    assert!(fake.request().starts_with("POST ") && fake.is_idle());
+}
+
+#[cfg(unix)]
+#[test]
+fn the_first_ctrl_c_waits_for_the_answer_and_the_second_leaves() {
+    let folder = TempDir::new().expect("a folder");
+    let fake = Fake::start(|_, _| Reply::Silence);
+    let mut process = submit(&fake, folder.path()).spawn().expect("the command runs");
+    let mut stderr = BufReader::new(process.stderr.take().expect("piped"));
+    fake.request();
+
+    interrupt(&process);
+    let mut note = String::new();
+    stderr.read_line(&mut note).expect("a line");
+    assert!(note.starts_with("highway: waiting for the answer"), "{note}");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(process.try_wait().expect("asked").is_none(), "the first Ctrl-C ended it");
+
+    interrupt(&process);
+    let (code, text) = end(process, stderr);
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("whether the submit was accepted and charged is unknown"), "{text}");
+    assert!(text.contains("before you submit again"), "{text}");
+    assert!(fake.is_idle());
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_the_pause_before_another_attempt() {
+    let folder = TempDir::new().expect("a folder");
+    let fake = Fake::start(|_, _| answer("429 Too Many Requests", "retry-after: 30\r\n", b"{}"));
+    let mut process = submit(&fake, folder.path()).spawn().expect("the command runs");
+    let stderr = process.stderr.take().expect("piped");
+    fake.request();
+    // So that the answer is there and the pause has begun.
+    std::thread::sleep(Duration::from_millis(300));
+
+    let pressed = Instant::now();
+    interrupt(&process);
+    let (code, text) = end(process, stderr);
+    assert!(pressed.elapsed() < Duration::from_secs(5));
+    assert_eq!(code, Some(1), "{text}");
+    assert_eq!(text, "highway: stopped before anything was accepted; nothing was charged\n");
+    assert!(fake.is_idle());
+}
+
+/// The least that is an MP4.
+fn mp4() -> Vec<u8> {
+    let boxed = |name: &[u8], contents: &[u8]| {
+        let size = u32::try_from(contents.len() + 8).expect("small");
+        [&size.to_be_bytes(), name, contents].concat()
+    };
+    let moov = [boxed(b"mvhd", b""), boxed(b"trak", b"")].concat();
+    [boxed(b"ftyp", b"isom"), boxed(b"moov", &moov), boxed(b"mdat", b"x")].concat()
+}
+
+/// A task that has succeeded with two videos: nobody listens where the first is.
+fn half_there(request: &str, own_url: &str) -> Reply {
+    if request.starts_with("GET /clip.mp4") {
+        return answer("200 OK", "", &mp4());
+    }
+    let videos =
+        json!([{ "video_url": "http://127.0.0.1:9/clip.mp4" }, { "video_url": format!("{own_url}/clip.mp4") }]);
+    let body = json!({ "task": { "task_id": ID, "status": "TASK_STATUS_SUCCEED" }, "videos": videos });
+    answer("200 OK", "content-type: application/json\r\n", body.to_string().as_bytes())
+}
+
+#[test]
+fn one_video_that_cannot_be_fetched_does_not_give_up_the_others() {
+    let folder = TempDir::new().expect("a folder");
+    let fake = Fake::start(half_there);
+    let done = run(&fake, folder.path(), &["fetch", ID]);
+    assert_eq!((done.code, done.stdout.as_str()), (Some(6), "clip-2.mp4\n"), "{}", done.stderr);
+    assert!(done.stderr.contains(&format!("task {ID} is finished and paid for")), "{}", done.stderr);
+    assert!(done.stderr.contains("because: clip-1.mp4: "), "{}", done.stderr);
+    assert!(done.stderr.contains(&format!("highway fetch {ID} -o FILE")), "{}", done.stderr);
+    assert!(folder.path().join("clip-2.json").is_file() && !folder.path().join("clip-1.mp4").exists());
+}
+
+#[test]
+fn a_record_that_cannot_be_written_does_not_give_up_the_others() {
+    let folder = TempDir::new().expect("a folder");
+    let fake = Fake::start(|request, own_url| match half_there(request, own_url) {
+        Reply::Bytes(bytes) => {
+            Reply::Bytes(String::from_utf8_lossy(&bytes).replace("127.0.0.1:9/", &format!("{}/", &own_url[7..])).into())
+        }
+        other => other,
+    });
+    // What the record would be renamed to is a folder that is not empty.
+    std::fs::create_dir_all(folder.path().join("clip-1.json/full")).expect("made");
+    let done = run(&fake, folder.path(), &["fetch", ID, "--overwrite"]);
+    assert_eq!((done.code, done.stdout.as_str()), (Some(6), "clip-1.mp4\nclip-2.mp4\n"), "{}", done.stderr);
+    assert!(done.stderr.contains("clip-1.mp4 is there, but its .json cannot be written"), "{}", done.stderr);
+    assert!(done.stderr.contains(&format!("highway fetch {ID} -o FILE")), "{}", done.stderr);
+    assert!(folder.path().join("clip-2.json").is_file());
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_while_fetching_tells_that_the_task_is_finished() {
+    let folder = TempDir::new().expect("a folder");
+    let fake = Fake::start(|request, own_url| match half_there(request, own_url) {
+        _ if request.starts_with("GET /clip.mp4") => Reply::Silence,
+        reply => reply,
+    });
+    let mut process = command(&fake, folder.path(), &["fetch", ID]).spawn().expect("the command runs");
+    let stderr = process.stderr.take().expect("piped");
+    while !fake.request().starts_with("GET /clip.mp4") {}
+    interrupt(&process);
+    let (code, text) = end(process, stderr);
+    assert_eq!(code, Some(6), "{text}");
+    assert!(text.contains(&format!("stopped; task {ID} is finished and paid for")), "{text}");
+    assert!(text.contains(&format!("highway fetch {ID} -o FILE")), "{text}");
+}
+
+#[test]
+fn fetch_bears_with_a_poll_that_fails_and_does_not_wait_for_a_task_that_runs() {
+    let folder = TempDir::new().expect("a folder");
+    let polls = std::sync::atomic::AtomicU32::new(0);
+    let fake = Fake::start(move |_, _| {
+        if polls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 {
+            return answer("502 Bad Gateway", "", b"");
+        }
+        let body = json!({ "task": { "task_id": ID, "status": "TASK_STATUS_PROCESSING" } });
+        answer("200 OK", "content-type: application/json\r\n", body.to_string().as_bytes())
+    });
+    let done = run(&fake, folder.path(), &["fetch", ID]);
+    assert_eq!(done.code, Some(4), "{}", done.stderr);
+    assert!(done.stderr.contains(&format!("highway wait {ID}")), "{}", done.stderr);
+    assert!(fake.request().starts_with("GET ") && fake.request().starts_with("GET ") && fake.is_idle());
+}
+
+#[test]
+fn a_task_that_runs_while_the_key_is_refused_can_be_taken_up_again() {
+    let folder = TempDir::new().expect("a folder");
+    let fake = Fake::start(|request, _| match request.starts_with("POST") {
+        true => answer("200 OK", "content-type: application/json\r\n", json!({ "task_id": ID }).to_string().as_bytes()),
+        false => answer("401 Unauthorized", "", b"{}"),
+    });
+    let args = ["generate", &photograph("first.jpg"), &photograph("last.jpg"), "-p", "x"];
+    let done = run(&fake, folder.path(), &args);
+    assert_eq!(done.code, Some(5), "{}", done.stderr);
+    assert!(done.stderr.starts_with(&format!("task {ID}\n")), "{}", done.stderr);
+    assert!(done.stderr.contains(&format!("highway wait {ID}")), "{}", done.stderr);
+}
+
+#[test]
+fn a_submit_that_is_refused_for_its_input_exits_with_2_and_a_task_never_does() {
+    let folder = TempDir::new().expect("a folder");
+    let fake = Fake::start(|_, _| answer("422 Unprocessable Entity", "", b"{}"));
+    let done = Done::from(submit(&fake, folder.path()).output().expect("the command runs"));
+    assert_eq!(done.code, Some(2), "{}", done.stderr);
+    let done = run(&fake, folder.path(), &["wait", ID]);
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+}
+
+/// The task is paid for by the time nobody reads any more.
+#[test]
+fn an_id_that_standard_output_does_not_take_is_told_on_standard_error() {
+    let folder = TempDir::new().expect("a folder");
+    let fake = Fake::start(|_, _| {
+        answer("200 OK", "content-type: application/json\r\n", json!({ "task_id": ID }).to_string().as_bytes())
+    });
+    for json in [&[][..], &["--json"]] {
+        let mut process = submit(&fake, folder.path()).args(json).stdout(Stdio::piped()).spawn().expect("it runs");
+        drop(process.stdout.take());
+        let stderr = process.stderr.take().expect("piped");
+        let (code, text) = end(process, stderr);
+        assert_eq!(code, Some(4), "{text}");
+        assert!(text.contains(ID) && text.contains("highway wait") && !text.contains("panicked"), "{text}");
+    }
+}
