@@ -1,6 +1,7 @@
 //! Ctrl-C, or a request to terminate: the first stops the waiting, never the task.
 
 use std::future::Future;
+use std::time::Duration;
 
 use highwayapi::{Result, Task};
 use tokio::sync::watch;
@@ -46,6 +47,8 @@ impl Interrupts {
     ) -> Result<Task, Failure> {
         let leave = async {
             self.pressed(1).await;
+            // What stops at once, such as a pause between two attempts, needs no note.
+            tokio::time::sleep(Duration::from_millis(100)).await;
             report.note("waiting for the answer, so that the task is not lost; Ctrl-C again leaves at once");
             self.pressed(2).await;
         };

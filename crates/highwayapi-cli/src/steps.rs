@@ -58,7 +58,8 @@ async fn make(
         request: Some(&asked),
         service: client.base_url(),
     };
-    save(&result, &args.output, count, &origin, &report, interrupts).await
+    // More than asked for must not all go to one file.
+    save(&result, &args.output, count.max(got), &origin, &report, interrupts).await
 }
 
 pub(crate) async fn submit(args: Submit) -> Result<(), Failure> {

@@ -88,6 +88,10 @@ fn ctrl_c_ends_the_pause_before_another_attempt() {
     assert!(fake.is_idle());
 }
 
+fn accepted() -> Reply {
+    answer("200 OK", "content-type: application/json\r\n", json!({ "task_id": ID }).to_string().as_bytes())
+}
+
 /// The least that is an MP4.
 fn mp4() -> Vec<u8> {
     let boxed = |name: &[u8], contents: &[u8]| {
@@ -98,13 +102,13 @@ fn mp4() -> Vec<u8> {
     [boxed(b"ftyp", b"isom"), boxed(b"moov", &moov), boxed(b"mdat", b"x")].concat()
 }
 
-/// A task that has succeeded with two videos: nobody listens where the first is.
-fn half_there(request: &str, own_url: &str) -> Reply {
+/// A task that has succeeded with two videos, the first of them somewhere else.
+fn succeeded(request: &str, own_url: &str, elsewhere: &str) -> Reply {
     if request.starts_with("GET /clip.mp4") {
         return answer("200 OK", "", &mp4());
     }
     let videos =
-        json!([{ "video_url": "http://127.0.0.1:9/clip.mp4" }, { "video_url": format!("{own_url}/clip.mp4") }]);
+        json!([{ "video_url": format!("{elsewhere}/clip.mp4") }, { "video_url": format!("{own_url}/clip.mp4") }]);
     let body = json!({ "task": { "task_id": ID, "status": "TASK_STATUS_SUCCEED" }, "videos": videos });
     answer("200 OK", "content-type: application/json\r\n", body.to_string().as_bytes())
 }
@@ -112,7 +116,7 @@ fn half_there(request: &str, own_url: &str) -> Reply {
 #[test]
 fn one_video_that_cannot_be_fetched_does_not_give_up_the_others() {
     let folder = TempDir::new().expect("a folder");
-    let fake = Fake::start(half_there);
+    let fake = Fake::start(|request, own_url| succeeded(request, own_url, "http://127.0.0.1:9"));
     let done = run(&fake, folder.path(), &["fetch", ID]);
     assert_eq!((done.code, done.stdout.as_str()), (Some(6), "clip-2.mp4\n"), "{}", done.stderr);
     assert!(done.stderr.contains(&format!("task {ID} is finished and paid for")), "{}", done.stderr);
@@ -124,12 +128,7 @@ fn one_video_that_cannot_be_fetched_does_not_give_up_the_others() {
 #[test]
 fn a_record_that_cannot_be_written_does_not_give_up_the_others() {
     let folder = TempDir::new().expect("a folder");
-    let fake = Fake::start(|request, own_url| match half_there(request, own_url) {
-        Reply::Bytes(bytes) => {
-            Reply::Bytes(String::from_utf8_lossy(&bytes).replace("127.0.0.1:9/", &format!("{}/", &own_url[7..])).into())
-        }
-        other => other,
-    });
+    let fake = Fake::start(|request, own_url| succeeded(request, own_url, own_url));
     // What the record would be renamed to is a folder that is not empty.
     std::fs::create_dir_all(folder.path().join("clip-1.json/full")).expect("made");
     let done = run(&fake, folder.path(), &["fetch", ID, "--overwrite"]);
@@ -143,9 +142,9 @@ fn a_record_that_cannot_be_written_does_not_give_up_the_others() {
 #[test]
 fn ctrl_c_while_fetching_tells_that_the_task_is_finished() {
     let folder = TempDir::new().expect("a folder");
-    let fake = Fake::start(|request, own_url| match half_there(request, own_url) {
-        _ if request.starts_with("GET /clip.mp4") => Reply::Silence,
-        reply => reply,
+    let fake = Fake::start(|request, own_url| match request.starts_with("GET /clip.mp4") {
+        true => Reply::Silence,
+        false => succeeded(request, own_url, own_url),
     });
     let mut process = command(&fake, folder.path(), &["fetch", ID]).spawn().expect("the command runs");
     let stderr = process.stderr.take().expect("piped");
@@ -178,7 +177,7 @@ fn fetch_bears_with_a_poll_that_fails_and_does_not_wait_for_a_task_that_runs() {
 fn a_task_that_runs_while_the_key_is_refused_can_be_taken_up_again() {
     let folder = TempDir::new().expect("a folder");
     let fake = Fake::start(|request, _| match request.starts_with("POST") {
-        true => answer("200 OK", "content-type: application/json\r\n", json!({ "task_id": ID }).to_string().as_bytes()),
+        true => accepted(),
         false => answer("401 Unauthorized", "", b"{}"),
     });
     let args = ["generate", &photograph("first.jpg"), &photograph("last.jpg"), "-p", "x"];
@@ -202,9 +201,7 @@ fn a_submit_that_is_refused_for_its_input_exits_with_2_and_a_task_never_does() {
 #[test]
 fn an_id_that_standard_output_does_not_take_is_told_on_standard_error() {
     let folder = TempDir::new().expect("a folder");
-    let fake = Fake::start(|_, _| {
-        answer("200 OK", "content-type: application/json\r\n", json!({ "task_id": ID }).to_string().as_bytes())
-    });
+    let fake = Fake::start(|_, _| accepted());
     for json in [&[][..], &["--json"]] {
         let mut process = submit(&fake, folder.path()).args(json).stdout(Stdio::piped()).spawn().expect("it runs");
         drop(process.stdout.take());
@@ -213,4 +210,20 @@ fn an_id_that_standard_output_does_not_take_is_told_on_standard_error() {
         assert_eq!(code, Some(4), "{text}");
         assert!(text.contains(ID) && text.contains("highway wait") && !text.contains("panicked"), "{text}");
     }
+}
+
+#[test]
+fn a_record_holds_neither_password_nor_signature_of_a_url() {
+    let folder = TempDir::new().expect("a folder");
+    let fake = Fake::start(|request, own_url| match request.starts_with("POST") {
+        true => accepted(),
+        false => succeeded(request, own_url, own_url),
+    });
+    let url = "https://someone:word@example.com/a.png?signature=abc";
+    // One is asked for and two come: each has a file of its own.
+    let done = run(&fake, folder.path(), &["generate", url, url, "-p", "x"]);
+    assert_eq!((done.code, done.stdout.as_str()), (Some(0), "clip-1.mp4\nclip-2.mp4\n"), "{}", done.stderr);
+    let record = std::fs::read_to_string(folder.path().join("clip-1.json")).expect("a record");
+    assert!(record.contains("\"https://example.com/a.png"), "{record}");
+    assert!(!record.contains("someone") && !record.contains("word") && !record.contains("signature"), "{record}");
 }
