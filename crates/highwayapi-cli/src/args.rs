@@ -48,6 +48,19 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// What a hint must repeat to reach the same service.
+    pub(crate) fn service_flags(&self) -> String {
+        let service = match self {
+            Self::Generate(generate) => &generate.service,
+            Self::Submit(submit) => &submit.service,
+            Self::Wait(wait) => &wait.service,
+            Self::Fetch(fetch) => &fetch.service,
+            #[cfg(feature = "sandbox")]
+            Self::Sandbox(_) => return String::new(),
+        };
+        service.base_url.as_ref().map(|url| format!(" --base-url {url}")).unwrap_or_default()
+    }
+
     pub(crate) fn json(&self) -> bool {
         match self {
             Self::Generate(generate) => generate.json,
@@ -126,6 +139,9 @@ pub(crate) struct Serve {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:4310")]
     pub(crate) listen: std::net::SocketAddr,
+    /// What result links begin with, where clients reach the sandbox by another address than its own
+    #[arg(long, value_name = "URL")]
+    pub(crate) public_url: Option<String>,
     /// Lets the sandbox fetch frames from this host, or host:port; may be given more than once
     #[arg(long, value_name = "HOST")]
     pub(crate) allow_fetch: Vec<String>,
@@ -146,14 +162,14 @@ pub(crate) struct Request {
     /// What the video shows and how it moves between the two frames
     #[arg(short, long, value_name = "TEXT")]
     pub(crate) prompt: String,
-    /// From 0 to 4294967295; the same with the same parameters gives the same result [default: drawn]
+    /// From 0 to 4294967295; the same with the same parameters gives the same result
     #[arg(long)]
     seed: Option<u32>,
     #[arg(long, value_parser = choice::<Resolution>(Resolution::ALL), help = with_default::<Resolution>("Output resolution"))]
     resolution: Option<Resolution>,
     #[arg(long, value_parser = choice::<AspectRatio>(AspectRatio::ALL), help = with_default::<AspectRatio>("Shape of the video"))]
     aspect_ratio: Option<AspectRatio>,
-    #[arg(long, value_parser = choice::<SampleCount>(SampleCount::ALL), help = with_default::<SampleCount>("How many videos to make; each is paid for"))]
+    #[arg(long, value_parser = choice::<SampleCount>(SampleCount::ALL), help = with_default::<SampleCount>("How many videos to make; each is likely paid for"))]
     sample_count: Option<SampleCount>,
     #[arg(long, value_parser = choice::<DurationSeconds>(DurationSeconds::ALL), help = with_default::<DurationSeconds>("Length of the video in seconds"))]
     duration_seconds: Option<DurationSeconds>,

@@ -101,14 +101,14 @@ impl Failure {
                 vec![format!("to fetch again: highway fetch {id} -o FILE (--overwrite replaces what is there)")]
             }
             // Whatever ended the waiting: what is paid for can be taken up again.
-            (_, Some(id)) if self.charged == Charged::Yes => {
+            (code, Some(id)) if code == STILL_RUNNING || self.charged == Charged::Yes => {
                 vec![
                     format!("to wait for it: highway wait {id}"),
                     format!("to get its videos then: highway fetch {id}"),
                 ]
             }
             (CHARGE_UNKNOWN, _) => {
-                vec!["look at your account's list of tasks or its balance before you submit again".to_owned()]
+                vec!["look at your account's records or balance before you submit again".to_owned()]
             }
             _ => Vec::new(),
         };
@@ -116,8 +116,14 @@ impl Failure {
         self
     }
 
-    /// Prints what happened, for people or as the last line of `--json`.
-    pub(crate) fn report(self, json: bool) -> ExitCode {
+    /// Prints what happened, for people or as the last line of `--json`. `flags` is what the hinted commands must repeat.
+    pub(crate) fn report(mut self, json: bool, flags: &str) -> ExitCode {
+        if let Some(id) = &self.task_id {
+            let with_flags = format!("{id}{flags}");
+            for hint in &mut self.hints {
+                *hint = hint.replace(id, &with_flags);
+            }
+        }
         if json {
             let charged = match self.charged {
                 Charged::No => "no",
@@ -156,6 +162,7 @@ impl From<Error> for Failure {
             ACCOUNT
         } else {
             match (error.task_id(), error.is_charged()) {
+                _ if error.is_still_running() => STILL_RUNNING,
                 (Some(_), Charged::Yes) if error.is_download() || error.is_file() => NOT_FETCHED,
                 (Some(_), Charged::Yes) => STILL_RUNNING,
                 // It failed, or nothing is known of it: in no case is something wrong with what was typed.

@@ -27,13 +27,13 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let json = args.command.json();
+    let (json, flags) = (args.command.json(), args.command.service_flags());
     let done = runtime.block_on(run(args));
     // A poll that hangs must not keep the process.
     runtime.shutdown_background();
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(json),
+        Err(failure) => failure.report(json, &flags),
     }
 }
 

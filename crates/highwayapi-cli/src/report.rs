@@ -108,7 +108,10 @@ impl Report {
             "failures": failures,
             "next_in_seconds": pause.as_secs_f64(),
         }));
-        self.line(format!("no answer for now ({failures}), asking again in {} s", pause.as_secs().max(1)));
+        // Its first sentence; how long a try takes to come is seen soon enough.
+        let text = error.to_string();
+        let why = text.split(". ").next().unwrap_or_default();
+        self.line(format!("{why} ({failures} in a row), next in {} s ·", pause.as_secs().max(1)));
     }
 
     pub(crate) fn fetching(&self, file: &Path) {

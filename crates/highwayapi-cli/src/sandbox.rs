@@ -13,7 +13,7 @@ use crate::say;
 
 /// A sandbox for one command; it ends when it is dropped.
 pub(crate) async fn start() -> Result<Sandbox, Failure> {
-    Sandbox::start().await.map_err(|error| Failure::bad_input(format!("the sandbox does not start: {error}")))
+    Sandbox::start().await.map_err(|error| Failure::bad_input(format!("the sandbox does not start: {}", whole(&error))))
 }
 
 /// Asks more often than a service on the network would like.
@@ -30,8 +30,11 @@ pub(crate) async fn serve(args: Serve) -> Result<(), Failure> {
     for host in args.allow_fetch {
         builder = builder.allow_fetch(host);
     }
+    if let Some(url) = args.public_url {
+        builder = builder.public_url(url);
+    }
     let mut sandbox = builder.start().await.map_err(|error| {
-        let text = format!("the sandbox does not start at {}: {error}", args.listen);
+        let text = format!("the sandbox does not start: {}", whole(&error));
         Failure::bad_input(format!("{text}; --listen 127.0.0.1:0 takes a free port"))
     })?;
     let (base_url, key) = (sandbox.base_url(), sandbox.api_key().to_owned());
@@ -44,10 +47,16 @@ pub(crate) async fn serve(args: Serve) -> Result<(), Failure> {
         say::result("Ctrl-C stops it.");
     }
     if !args.listen.ip().is_loopback() {
-        say::err("highway: note: others on the network can reach it");
+        say::err("highway: note: others on the network can reach it; --public-url gives links that lead them here");
     }
     match interrupts.stoppable(sandbox.stopped()).await {
         None => Ok(()),
         Some(ended) => ended.map_err(|error| Failure::bad_input(error.to_string())),
     }
+}
+
+/// An error and what led to it, in one line.
+fn whole(error: &dyn std::error::Error) -> String {
+    let source = error.source().map(|source| format!(": {}", whole(source)));
+    format!("{error}{}", source.unwrap_or_default())
 }

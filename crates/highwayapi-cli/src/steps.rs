@@ -49,7 +49,7 @@ async fn make(
     let result = wait_for(task, Waiting::AfterSubmit, &report, interrupts).await?;
     let (got, count) = (result.videos().len(), sample_count(request));
     if got < count {
-        report.note(&format!("{got} of {count} videos came; the service left out the others"));
+        report.note(&format!("{got} of {count} videos came; the others may have been filtered out"));
     }
     let origin = Origin {
         task_id: result.task_id(),
@@ -243,6 +243,9 @@ fn check_targets(output: &Output, count: usize) -> Result<(), Failure> {
     })?;
     for index in 0..count {
         let clip = target(&output.output, index, count);
+        if output.output == Path::new("-") {
+            return Err(Failure::bad_input("output: a video cannot go to standard output; expected a file name"));
+        }
         if clip.file_name().is_none() || clip.is_dir() {
             return Err(Failure::bad_input(format!("output: {} is a folder; expected a file name", clip.display())));
         }

@@ -182,6 +182,10 @@ impl Waiter {
     fn time_limit(&self) -> Error {
         let id = self.task.id();
         let limit = self.task.wait_timeout;
+        if !self.task.seen {
+            let text = format!("nothing was heard of task {id} within {limit:?}");
+            return Error::new(Kind::TimeLimit, Charged::Unknown, text).with_task(id);
+        }
         let text = format!("task {id} was not finished within {limit:?}. It goes on and can be waited for again.");
         Error::new(Kind::TimeLimit, Charged::Yes, text).with_task(id)
     }
