@@ -1,11 +1,11 @@
 //! What goes over the wire: method, path, headers and body, exactly.
 
-use highwayapi::{AspectRatio, DurationSeconds, FirstLastFrame, Frame, PersonGeneration, Resolution, SampleCount};
+use highwayapi::{FirstLastFrame, Frame};
 use serde_json::{Value, json};
 use wiremock::{Request, ResponseTemplate};
 
 use crate::support::sequence::Sequence;
-use crate::support::{KEY, client, clip, png, service, succeeded};
+use crate::support::{KEY, client, clip, png, service, succeeded, with_every_option};
 
 fn accepted() -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(json!({ "task_id": "t" }))
@@ -60,16 +60,7 @@ async fn smallest() {
 async fn fullest() {
     let image = Frame::from_bytes(png(100_000)).expect("a picture");
     let last_image = Frame::from_bytes(png(50_000)).expect("a picture").bare_base64();
-    let request = FirstLastFrame::new(image, last_image, "\"dusk\" falls\nover the 🏯")
-        .seed(u32::MAX)
-        .resolution(Resolution::P1080)
-        .aspect_ratio(AspectRatio::Portrait)
-        .sample_count(SampleCount::Four)
-        .enhance_prompt(false)
-        .generate_audio(true)
-        .negative_prompt("text, watermark")
-        .duration_seconds(DurationSeconds::Four)
-        .person_generation(PersonGeneration::Disallow);
+    let request = with_every_option(FirstLastFrame::new(image, last_image, "\"dusk\" falls\nover the 🏯"));
     insta::assert_snapshot!(shown(&sent(&request).await));
 }
 

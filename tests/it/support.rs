@@ -6,7 +6,10 @@ pub(crate) mod sequence;
 use std::fs;
 use std::time::Duration;
 
-use highwayapi::{Charged, Client, ClientBuilder, Error, FirstLastFrame, Frame, Video};
+use highwayapi::{
+    AspectRatio, Charged, Client, ClientBuilder, DurationSeconds, Error, FirstLastFrame, Frame, PersonGeneration,
+    Resolution, SampleCount, Video,
+};
 use serde_json::{Value, json};
 use wiremock::matchers::{any, method, path};
 use wiremock::{Mock, MockServer, Respond, ResponseTemplate};
@@ -52,6 +55,20 @@ pub(crate) fn png(size: usize) -> Vec<u8> {
 pub(crate) fn clip() -> FirstLastFrame {
     let frame = |url| Frame::from_url(url).expect("a URL");
     FirstLastFrame::new(frame("https://example.com/first.png"), frame("https://example.com/last.jpg"), "dusk falls")
+}
+
+/// The same with no option left to its default.
+pub(crate) fn with_every_option(request: FirstLastFrame) -> FirstLastFrame {
+    request
+        .seed(u32::MAX)
+        .resolution(Resolution::P1080)
+        .aspect_ratio(AspectRatio::Portrait)
+        .sample_count(SampleCount::Four)
+        .enhance_prompt(false)
+        .generate_audio(true)
+        .negative_prompt("text, watermark")
+        .duration_seconds(DurationSeconds::Four)
+        .person_generation(PersonGeneration::Disallow)
 }
 
 /// A request that is too large to disappear in the buffers of a connection.
