@@ -41,7 +41,7 @@ pub struct Frame {
 
 #[derive(Clone)]
 enum Content {
-    Picture { header: Header, source: Arc<dyn Source>, bare: bool },
+    Picture { header: Header, source: Arc<dyn Source>, path: Option<PathBuf>, bare: bool },
     Url(String),
     Literal(String),
 }
@@ -69,7 +69,11 @@ impl Frame {
             let text = format!("{name} is no regular file, and a pipe cannot be read twice; expected {ALLOWED}");
             return Err(Error::input(text));
         }
-        Self::picture(name, FileSource { path: path.to_owned(), size: metadata.len() })
+        let mut frame = Self::picture(name, FileSource { path: path.to_owned(), size: metadata.len() })?;
+        if let Content::Picture { path: opened, .. } = &mut frame.content {
+            *opened = Some(path.to_owned());
+        }
+        Ok(frame)
     }
 
     /// A picture in memory.
@@ -157,6 +161,14 @@ impl Frame {
         &self.name
     }
 
+    /// The file that it was opened from.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.content {
+            Content::Picture { path, .. } => path.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Kind of the picture; unknown for a URL and a literal.
     pub fn kind(&self) -> Option<PictureKind> {
         self.header().map(|header| header.kind)
@@ -212,7 +224,7 @@ impl Frame {
                 Error::input(format!("{name} begins like a {kind} but {what}; expected {ALLOWED}"))
             }
         })?;
-        Ok(Self { name, content: Content::Picture { header, source: Arc::new(source), bare: false } })
+        Ok(Self { name, content: Content::Picture { header, source: Arc::new(source), path: None, bare: false } })
     }
 
     /// Whether the picture can still be had; may block. Found out before the first byte is sent, it costs nothing.
@@ -232,7 +244,7 @@ impl Frame {
 
     pub(crate) fn sent(&self) -> Sent<'_> {
         match &self.content {
-            Content::Picture { header, source, bare } => {
+            Content::Picture { header, source, bare, .. } => {
                 let before = match (bare, header.kind) {
                     (true, _) => "",
                     (false, PictureKind::Png) => "data:image/png;base64,",

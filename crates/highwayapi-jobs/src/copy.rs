@@ -1,0 +1,26 @@
+//! Copying a clip, so that nothing half-written ever has its name.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+/// Copies a file to a new name. `before_naming` is called when all of it is on disk.
+pub(crate) fn copy(
+    from: &Path,
+    to: &Path,
+    overwrite: bool,
+    before_naming: impl FnOnce() -> io::Result<()>,
+) -> io::Result<()> {
+    if !overwrite && to.symlink_metadata().is_ok() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    let mut part = to.as_os_str().to_owned();
+    part.push(".highway-part");
+    let mut file = File::create(&part)?;
+    let copied = io::copy(&mut File::open(from)?, &mut file)
+        .and_then(|_| file.sync_all())
+        .and_then(|()| before_naming())
+        .and_then(|()| if overwrite { fs::rename(&part, to) } else { fs::hard_link(&part, to) });
+    let _ = fs::remove_file(&part);
+    copied
+}

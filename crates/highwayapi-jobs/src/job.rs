@@ -1,0 +1,161 @@
+//! One job: a request, and what has become of it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::SystemTime;
+
+use highwayapi::TaskId;
+use serde::{Deserialize, Serialize};
+
+use crate::asked::{Asked, Fingerprint, Pictures};
+use crate::error::{Error, Result};
+use crate::state::{Event, State};
+use crate::time;
+
+/// Names a job in the record: eight letters and digits, such as `k3f9x2ab`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(String);
+
+impl JobId {
+    /// Letters and digits that nobody takes for others.
+    const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+    pub(crate) fn new() -> Self {
+        Self((0..8).map(|_| char::from(Self::ALPHABET[fastrand::usize(..Self::ALPHABET.len())])).collect())
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for JobId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text.len() == 8 && text.bytes().all(|byte| Self::ALPHABET.contains(&byte)) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Error::input(format!("`{}` is no job's id; expected something like k3f9x2ab", text.escape_debug())))
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// A job, as the record keeps it. No key and no picture is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Job {
+    /// Its name.
+    pub id: JobId,
+    /// How far it is.
+    pub state: State,
+    /// Base URL of the service that it was sent to.
+    pub service: String,
+    /// What makes it the same as another; none for an adopted task, of which only the id is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Fingerprint>,
+    /// What was asked for; none for an adopted task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+    /// Where the pictures came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<Pictures>,
+    /// Where the video goes, absolute; several go beside it as `-1`, `-2`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<PathBuf>,
+    /// Whether it may replace a file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub overwrite: bool,
+    /// How often it was sent: more than once only by the user's word.
+    pub attempt: u32,
+    /// The task at the service, from the answer to the submit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<TaskId>,
+    /// Why it is in its state, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The seed that the service used, where it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed_used: Option<u64>,
+    /// The videos that are in their files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clips: Vec<Clip>,
+    /// When it was first written down.
+    #[serde(with = "time")]
+    pub created_at: SystemTime,
+    /// When it was last sent.
+    #[serde(with = "time")]
+    pub submitted_at: SystemTime,
+    /// When it came into its state.
+    #[serde(with = "time")]
+    pub changed_at: SystemTime,
+}
+
+/// A video in its file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Clip {
+    /// Which of the task's videos, from 1.
+    pub sample: usize,
+    /// Where it is.
+    pub file: PathBuf,
+    /// SHA-256 in hexadecimal.
+    pub sha256: String,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+impl Job {
+    pub(crate) fn new(service: &str) -> Self {
+        let now = SystemTime::now();
+        Self {
+            id: JobId::new(),
+            state: State::Intent,
+            service: service.to_owned(),
+            fingerprint: None,
+            asked: None,
+            pictures: None,
+            output: None,
+            overwrite: false,
+            attempt: 1,
+            task_id: None,
+            reason: None,
+            seed_used: None,
+            clips: Vec::new(),
+            created_at: now,
+            submitted_at: now,
+            changed_at: now,
+        }
+    }
+
+    /// Moves on, with the reason for it.
+    ///
+    /// # Errors
+    ///
+    /// When this cannot happen to a job in its state.
+    pub(crate) fn apply(&mut self, event: Event, reason: Option<String>) -> Result<()> {
+        let next = self.state.after(event).ok_or_else(|| Error::state(self, event))?;
+        if next != self.state {
+            self.changed_at = SystemTime::now();
+        }
+        if event == Event::SubmitAgain {
+            self.attempt += 1;
+            self.submitted_at = self.changed_at;
+        }
+        (self.state, self.reason) = (next, reason);
+        Ok(())
+    }
+
+    /// How many videos were asked for; of an adopted task nobody knows.
+    pub(crate) fn samples(&self) -> usize {
+        self.asked.as_ref().map_or(1, Asked::samples)
+    }
+}

@@ -1,0 +1,332 @@
+//! The record in one SQLite file.
+
+mod process;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+
+use crate::error::{Error, Result};
+use crate::job::{Job, JobId};
+use crate::store::{Added, Entry, Held, Hold, Pending, Store};
+use process::Process;
+
+/// The steps from an empty file to what this version reads; a file's `user_version` counts those it has behind it. None
+/// is ever changed: what is to be different is a further step.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE jobs (
+        id TEXT PRIMARY KEY NOT NULL,
+        -- The process and the hold that works on it.
+        holder TEXT,
+        -- As JSON; what is searched for is read out of it.
+        job TEXT NOT NULL,
+        state TEXT AS (job ->> '$.state'),
+        fingerprint TEXT AS (job ->> '$.fingerprint')
+    ) STRICT;
+    CREATE INDEX jobs_by_fingerprint ON jobs (fingerprint);
+"];
+
+/// How long a process waits for others to finish their writing.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Jobs in one SQLite file, safe for several processes at once.
+///
+/// File and folder are for their user alone. Each process that uses it keeps a locked file in `record.holders` beside
+/// it; the system lets go of the lock when the process is gone, however it went, and so its jobs are free.
+#[derive(Clone)]
+pub struct SqliteStore(Arc<Shared>);
+
+struct Shared {
+    place: String,
+    connection: Mutex<Connection>,
+    process: Process,
+    /// Tokens of the holds of this process.
+    holds: Mutex<HashSet<String>>,
+}
+
+impl SqliteStore {
+    /// The record in [`crate::state_folder`].
+    ///
+    /// # Errors
+    ///
+    /// As [`SqliteStore::open`].
+    pub fn open_default() -> Result<Self> {
+        Self::open(crate::place::state_folder()?)
+    }
+
+    /// The record in a folder, which is made if it is not there. May block.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made, read or written, is no record, or was written by a later version.
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
+        let folder = folder.as_ref();
+        let path = folder.join("record.sqlite3");
+        let place = path.display().to_string();
+        let cannot = |error: io::Error| Error::store(format!("the record {place} cannot be opened")).with_source(error);
+        make_private(folder, &path).map_err(cannot)?;
+        let process = Process::begin(folder.join("record.holders")).map_err(cannot)?;
+        Self::new(place.clone(), || Connection::open(&path), process)
+    }
+
+    /// A record that ends with the program: for tests, and for what is not worth keeping.
+    ///
+    /// # Errors
+    ///
+    /// When there is no memory for it.
+    pub fn in_memory() -> Result<Self> {
+        Self::new("in memory".to_owned(), Connection::open_in_memory, Process::alone())
+    }
+
+    fn new(place: String, open: impl Fn() -> rusqlite::Result<Connection>, process: Process) -> Result<Self> {
+        let connection = prepare(open).map_err(|error| failed(&place, error))?;
+        let shared = Shared { place, connection: Mutex::new(connection), process, holds: Mutex::new(HashSet::new()) };
+        let version = shared.write(migrate)?;
+        if version as usize > MIGRATIONS.len() {
+            let text = format!("the record {} was written by a later version of this program", shared.place);
+            return Err(Error::store(text));
+        }
+        Ok(Self(Arc::new(shared)))
+    }
+
+    fn call<'a, T: Send + 'static>(
+        &'a self,
+        call: impl FnOnce(&Arc<Shared>) -> Result<T> + Send + 'static,
+    ) -> Pending<'a, T> {
+        let shared = Arc::clone(&self.0);
+        Box::pin(async move {
+            let done = tokio::task::spawn_blocking(move || call(&shared)).await;
+            done.unwrap_or_else(|error| Err(Error::store("the record could not be used").with_source(error)))
+        })
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").field("place", &self.0.place).finish_non_exhaustive()
+    }
+}
+
+impl Store for SqliteStore {
+    fn add<'a>(&'a self, job: &'a Job, again: bool) -> Pending<'a, Added> {
+        let job = job.clone();
+        self.call(move |shared| {
+            let text = shared.text(&job)?;
+            let hold = shared.new_hold(&job.id);
+            let same = shared.write(|transaction| {
+                if let (Some(fingerprint), false) = (&job.fingerprint, again) {
+                    let same = "SELECT job FROM jobs WHERE fingerprint = ? ORDER BY rowid DESC";
+                    for row in transaction.prepare(same)?.query_map([fingerprint.as_str()], job_of)? {
+                        let row = row?;
+                        if row.state.is_paid() {
+                            return Ok(Some(row));
+                        }
+                    }
+                }
+                let new = "INSERT INTO jobs (id, holder, job) VALUES (?, ?, ?)";
+                transaction.execute(new, params![job.id.as_str(), hold.token(), text])?;
+                Ok(None)
+            })?;
+            Ok(match same {
+                Some(job) => Added::Same(Box::new(job)),
+                None => Added::New(hold),
+            })
+        })
+    }
+
+    fn hold<'a>(&'a self, id: &'a JobId) -> Pending<'a, Held> {
+        let id = id.clone();
+        self.call(move |shared| {
+            let hold = shared.new_hold(&id);
+            let found = shared.write(|transaction| {
+                let held = "SELECT job, holder FROM jobs WHERE id = ?";
+                let found = transaction.query_row(held, [id.as_str()], |row| Ok((job_of(row)?, row.get(1)?)));
+                let Some((job, holder)): Option<(Job, Option<String>)> = found.optional()? else { return Ok(None) };
+                if holder.is_some_and(|holder| shared.is_held(&holder)) {
+                    return Ok(Some((job, false)));
+                }
+                let take = "UPDATE jobs SET holder = ? WHERE id = ?";
+                transaction.execute(take, [hold.token(), id.as_str()])?;
+                Ok(Some((job, true)))
+            })?;
+            Ok(match found {
+                Some((job, true)) => Held::Yes(hold, Box::new(job)),
+                Some((job, false)) => Held::ByAnother(Box::new(job)),
+                None => Held::NotFound,
+            })
+        })
+    }
+
+    fn save<'a>(&'a self, hold: &'a Hold, job: &'a Job) -> Pending<'a, ()> {
+        let (id, token, job) = (hold.id().clone(), hold.token().to_owned(), job.clone());
+        self.call(move |shared| {
+            let text = shared.text(&job)?;
+            let save = "UPDATE jobs SET job = ? WHERE id = ? AND holder = ?";
+            let saved = shared.write(|transaction| transaction.execute(save, [&text, id.as_str(), &token]))?;
+            shared.must_be_held(saved)
+        })
+    }
+
+    fn jobs(&self) -> Pending<'_, Vec<Entry>> {
+        self.call(|shared| {
+            let rows = shared.write(|transaction| {
+                let mut all = transaction.prepare("SELECT job, holder FROM jobs ORDER BY rowid")?;
+                let rows = all.query_map([], |row| Ok((job_of(row)?, row.get(1)?)))?;
+                rows.collect::<rusqlite::Result<Vec<(Job, Option<String>)>>>()
+            })?;
+            let entry = |(job, holder): (Job, Option<String>)| {
+                Entry::new(job, holder.is_some_and(|holder| shared.is_held(&holder)))
+            };
+            Ok(rows.into_iter().map(entry).collect())
+        })
+    }
+
+    fn remove(&self, hold: Hold) -> Pending<'_, ()> {
+        self.call(move |shared| {
+            let remove = "DELETE FROM jobs WHERE id = ? AND holder = ?";
+            let removed =
+                shared.write(|transaction| transaction.execute(remove, [hold.id().as_str(), hold.token()]))?;
+            shared.must_be_held(removed)
+        })
+    }
+}
+
+impl Shared {
+    /// One transaction, begun as a writer: a reader that turns into one may find that another was quicker.
+    fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        let mut connection = lock(&self.connection);
+        let done = (|| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        })();
+        done.map_err(|error| failed(&self.place, error))
+    }
+
+    fn text(&self, job: &Job) -> Result<String> {
+        serde_json::to_string(job).map_err(|error| {
+            Error::store(format!("job {} cannot be written down; is a file's name no Unicode?", job.id))
+                .with_source(error)
+        })
+    }
+
+    fn new_hold(self: &Arc<Self>, id: &JobId) -> Hold {
+        let token = self.process.token();
+        lock(&self.holds).insert(token.clone());
+        let (shared, id_held, held) = (Arc::clone(self), id.clone(), token.clone());
+        Hold::new(id.clone(), token, move || shared.release(id_held, held))
+    }
+
+    /// Within this process at once, and for others as soon as it is written.
+    fn release(self: Arc<Self>, id: JobId, token: String) {
+        lock(&self.holds).remove(&token);
+        let write = move || {
+            let release = "UPDATE jobs SET holder = NULL WHERE id = ? AND holder = ?";
+            // What cannot be written now comes about when this process ends.
+            let _ = self.write(|transaction| transaction.execute(release, [id.as_str(), &token]));
+        };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(write)),
+            Err(_) => write(),
+        }
+    }
+
+    fn is_held(&self, token: &str) -> bool {
+        if self.process.is_own(token) { lock(&self.holds).contains(token) } else { self.process.is_alive(token) }
+    }
+
+    fn must_be_held(&self, rows: usize) -> Result<()> {
+        match rows {
+            1 => Ok(()),
+            _ => Err(Error::store(format!("the job is no longer held in the record {}", self.place))),
+        }
+    }
+}
+
+fn job_of(row: &Row<'_>) -> rusqlite::Result<Job> {
+    let text: String = row.get(0)?;
+    serde_json::from_str(&text)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))
+}
+
+/// A connection that keeps what it is told, also without power.
+fn prepare(open: impl Fn() -> rusqlite::Result<Connection>) -> rusqlite::Result<Connection> {
+    let connection = open()?;
+    connection.busy_timeout(PATIENCE)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "fullfsync", true)?;
+    // Several processes that do this first at the same moment do not wait for each other.
+    for pause in [10, 20, 40, 80, 160, 320, 640] {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => {
+                thread::sleep(Duration::from_millis(pause));
+            }
+            done => return done.map(|()| connection),
+        }
+    }
+    connection.pragma_update(None, "journal_mode", "WAL").map(|()| connection)
+}
+
+/// Takes the file from whatever version it has to this one, and tells the version that it has then.
+fn migrate(transaction: &Transaction<'_>) -> rusqlite::Result<u32> {
+    let mut version: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    for step in MIGRATIONS.iter().skip(version as usize) {
+        transaction.execute_batch(step)?;
+        version += 1;
+        transaction.pragma_update(None, "user_version", version)?;
+    }
+    Ok(version)
+}
+
+fn failed(place: &str, error: rusqlite::Error) -> Error {
+    let text = match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => format!("the disk is full: the record {place} cannot be written"),
+        Some(rusqlite::ErrorCode::ReadOnly) => format!("the record {place} cannot be written"),
+        Some(rusqlite::ErrorCode::DatabaseBusy) => {
+            format!("the record {place} is being written by others all the time")
+        }
+        Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
+            format!("the record {place} is damaged, or is none")
+        }
+        _ => format!("the record {place} cannot be used"),
+    };
+    Error::store(text).with_source(error)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// SQLite gives the files beside it the mode of the first.
+fn make_private(folder: &Path, file: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+        builder.mode(0o700);
+        options.mode(0o600);
+    }
+    builder.create(folder)?;
+    let file = options.open(file)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // One that was copied here may be open to all.
+        if file.metadata()?.permissions().mode() & 0o077 != 0 {
+            file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+        }
+    }
+    drop(file);
+    Ok(())
+}

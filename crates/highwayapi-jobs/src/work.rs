@@ -1,0 +1,398 @@
+//! Working a job through: send, wait, fetch. Each step is on disk before the next begins, so each may be the last.
+
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use highwayapi::{Charged, Client, Event as TaskEvent, FirstLastFrame, Task, TaskId, TaskResult, Video};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::error::{Error, Problem, Result};
+use crate::job::{Clip, Job};
+use crate::jobs::{absolute, blocking};
+use crate::sidecar::{Sidecar, clip_path, verify};
+use crate::state::{Event, State};
+use crate::store::{Hold, Store};
+
+/// How often the id of a paid task is tried to be written down.
+const ATTEMPTS: u32 = 4;
+
+/// What happens while a job is worked through.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Step<'a> {
+    /// The service answered; the task is not finished.
+    Progress(&'a TaskResult),
+    /// A poll failed; waiting goes on.
+    #[non_exhaustive]
+    PollFailed {
+        /// Why.
+        error: &'a highwayapi::Error,
+        /// How many have failed in a row.
+        failures: u32,
+        /// When the next one comes.
+        pause: Duration,
+    },
+    /// The task has its videos.
+    Succeeded(&'a TaskResult),
+    /// A video is about to be fetched.
+    #[non_exhaustive]
+    Fetching {
+        /// Which of the task's videos, from 1.
+        sample: usize,
+        /// Where it goes.
+        file: &'a Path,
+    },
+    /// Some more of a video is there.
+    #[non_exhaustive]
+    Bytes {
+        /// Which of the task's videos, from 1.
+        sample: usize,
+        /// How much of it is there.
+        done: u64,
+        /// How much there will be, where it is known.
+        length: Option<u64>,
+    },
+    /// A video is in its file.
+    Saved(&'a Clip),
+}
+
+/// A job that is worked on here and by nobody else, until this is dropped.
+///
+/// Dropping it, or any call of it, at whatever moment loses nothing: see [`crate::Jobs::take_up`].
+#[derive(Debug)]
+pub struct HeldJob {
+    client: Client,
+    store: Arc<dyn Store>,
+    hold: Hold,
+    job: Job,
+    /// The task, if it was submitted just now.
+    fresh: Option<Task>,
+    is_new: bool,
+}
+
+impl HeldJob {
+    pub(crate) fn new(client: Client, store: Arc<dyn Store>, hold: Hold, job: Job) -> Self {
+        Self { client, store, hold, job, fresh: None, is_new: true }
+    }
+
+    /// Marks that a submit found it there already.
+    pub(crate) fn earlier(self) -> Self {
+        Self { is_new: false, ..self }
+    }
+
+    /// The job as it is now.
+    pub fn job(&self) -> &Job {
+        &self.job
+    }
+
+    /// Whether [`crate::Jobs::submit`] sent and paid for it, or found that it had been paid for before.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// The one paid step. What comes of it is on disk when this returns.
+    pub(crate) async fn send(
+        &mut self,
+        request: &FirstLastFrame,
+        stop: Pin<Box<dyn Future<Output = ()> + Send + '_>>,
+    ) -> Result<()> {
+        match self.client.submit_until(request, stop).await {
+            Ok(task) => {
+                let id = task.id().clone();
+                self.set_task(id.clone());
+                self.fresh = Some(task);
+                self.job.apply(Event::Accepted, None)?;
+                self.save_insistently().await.map_err(|error| Error::unrecorded(&self.job, &id, error))
+            }
+            Err(error) => {
+                let event = match error.is_charged() {
+                    Charged::No => Event::Refused,
+                    Charged::Yes | Charged::Unknown => Event::AnswerLost,
+                };
+                self.job.apply(event, Some(error.to_string()))?;
+                if let Err(unsaved) = self.save_insistently().await {
+                    // It will be taken for unknown, which is safe.
+                    tracing::warn!(job = %self.job.id, error = %unsaved, "the end of a submit could not be written down");
+                }
+                Err(Error::from(error).about(&self.job))
+            }
+        }
+    }
+
+    /// Works the job through to its end: waits for the task, fetches its videos. One that is at its end already is looked
+    /// at: what is missing or damaged is fetched again.
+    ///
+    /// # Errors
+    ///
+    /// As [`HeldJob::wait`] and [`HeldJob::fetch`].
+    pub async fn finish(&mut self, mut on_step: impl FnMut(Step<'_>) + Send) -> Result<()> {
+        if self.is_intact().await? {
+            return Ok(());
+        }
+        let result = self.wait(&mut on_step).await?;
+        self.fetch(&result, on_step).await
+    }
+
+    /// Whether all of its videos are in their files, as they were fetched.
+    ///
+    /// # Errors
+    ///
+    /// When the record cannot be written: a job whose file is gone is no longer `downloaded`.
+    pub async fn is_intact(&mut self) -> Result<bool> {
+        if self.job.state != State::Downloaded {
+            return Ok(false);
+        }
+        let clips = self.job.clips.clone();
+        let intact = blocking(move || clips.into_iter().filter(is_there).collect::<Vec<_>>()).await?;
+        if intact.len() == self.job.clips.len() {
+            return Ok(true);
+        }
+        self.job.clips = intact;
+        self.apply(Event::ClipGone, Some("a clip is gone or has changed".to_owned())).await?;
+        Ok(false)
+    }
+
+    /// Waits until the task has its videos.
+    ///
+    /// # Errors
+    ///
+    /// As [`Task::wait`]; [`Error::is_unresolved`] and [`Error::is_wrong_state`] where there is nothing to wait for.
+    pub async fn wait(&mut self, mut on_step: impl FnMut(Step<'_>) + Send) -> Result<TaskResult> {
+        let mut events = self.task()?.events();
+        loop {
+            match events.next().await {
+                Some(Ok(TaskEvent::Progress(result))) => on_step(Step::Progress(&result)),
+                Some(Ok(TaskEvent::PollFailed { error, failures, pause, .. })) => {
+                    on_step(Step::PollFailed { error: &error, failures, pause });
+                }
+                Some(Ok(TaskEvent::Done(result))) => {
+                    self.job.seed_used = result.seed().or(self.job.seed_used);
+                    self.apply(Event::Succeeded, None).await?;
+                    on_step(Step::Succeeded(&result));
+                    return Ok(result);
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => {
+                    if error.is_task_failed() || error.is_without_video() {
+                        self.apply(Event::Failed, Some(error.to_string())).await?;
+                    }
+                    return Err(Error::from(error).about(&self.job));
+                }
+                None => return Err(Error::over(&self.job, ", and waiting for it ended without a result")),
+            }
+        }
+    }
+
+    /// Fetches what is not in its file yet, all videos side by side. One that fails does not give up the others.
+    ///
+    /// Each clip has its [`Sidecar`] before it has its name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_not_fetched`], with the reason for each; those that were fetched are not fetched again.
+    pub async fn fetch(&mut self, result: &TaskResult, mut on_step: impl FnMut(Step<'_>) + Send) -> Result<()> {
+        if self.job.state != State::Succeeded {
+            return Err(Error::over(&self.job, ", and has no videos to fetch"));
+        }
+        let output = self.place()?;
+        let count = self.job.samples().max(result.videos().len());
+        let (progress, mut bytes) = mpsc::channel(16);
+        let mut fetches = JoinSet::new();
+        for video in result.videos() {
+            let sample = video.index() + 1;
+            let file = clip_path(&output, video.index(), count);
+            if self.job.clips.iter().any(|clip| clip.sample == sample && clip.file == file) {
+                continue;
+            }
+            on_step(Step::Fetching { sample, file: &file });
+            fetches.spawn(fetch(video.clone(), file, self.job.clone(), progress.clone()));
+        }
+        drop(progress);
+
+        let mut problems = Vec::new();
+        loop {
+            tokio::select! {
+                Some((sample, done, length)) = bytes.recv() => on_step(Step::Bytes { sample, done, length }),
+                fetched = fetches.join_next() => match fetched {
+                    Some(Ok(Ok(clip))) => {
+                        self.job.clips.retain(|old| old.sample != clip.sample);
+                        self.job.clips.push(clip.clone());
+                        self.job.clips.sort_by_key(|clip| clip.sample);
+                        self.save().await?;
+                        on_step(Step::Saved(&clip));
+                    }
+                    Some(Ok(Err(problem))) => problems.push(problem),
+                    Some(Err(error)) => {
+                        return Err(Error::over(&self.job, ", and fetching it broke off").with_source(error));
+                    }
+                    None => break,
+                },
+            }
+        }
+        if !problems.is_empty() {
+            problems.sort_by(|one, other| one.file.cmp(&other.file));
+            return Err(Error::not_fetched(&self.job, problems));
+        }
+        self.apply(Event::Fetched, None).await
+    }
+
+    /// Sends the videos elsewhere than was said before. Copies those that are in their files already.
+    ///
+    /// # Errors
+    ///
+    /// When there is a file already which may not be replaced, or one cannot be written.
+    pub async fn redirect(&mut self, output: impl Into<PathBuf>, overwrite: bool) -> Result<()> {
+        let output = absolute(output.into())?;
+        if self.job.output.as_ref() == Some(&output) && self.job.overwrite == overwrite {
+            return Ok(());
+        }
+        if self.is_intact().await? {
+            let (mut job, to) = (self.job.clone(), output.clone());
+            self.job.clips = blocking(move || copies(&mut job, &to, overwrite)).await??;
+        } else {
+            self.job.clips.clear();
+        }
+        (self.job.output, self.job.overwrite) = (Some(output), overwrite);
+        self.save().await
+    }
+
+    /// Where the videos go.
+    fn place(&mut self) -> Result<PathBuf> {
+        match &self.job.output {
+            Some(output) => Ok(output.clone()),
+            None => {
+                let output = absolute(format!("clip-{}.mp4", self.job.id).into())?;
+                Ok(self.job.output.insert(output).clone())
+            }
+        }
+    }
+
+    fn task(&mut self) -> Result<Task> {
+        match (&self.job.task_id, self.job.state) {
+            (_, State::Unknown) => Err(Error::unresolved(&self.job)),
+            (Some(id), State::Submitted | State::Succeeded | State::Failed) => {
+                self.check_service()?;
+                let known = || self.client.task(id.clone()).accepted();
+                Ok(self.fresh.take().unwrap_or_else(known))
+            }
+            _ => Err(Error::over(&self.job, "; there is nothing to wait for")),
+        }
+    }
+
+    /// The key is for one service: it is not sent to another because the record says so.
+    pub(crate) fn check_service(&self) -> Result<()> {
+        if self.job.service == self.client.base_url() {
+            return Ok(());
+        }
+        Err(Error::input(format!(
+            "job {} is at {}, and this is a client of {}",
+            self.job.id,
+            self.job.service,
+            self.client.base_url()
+        ))
+        .about(&self.job))
+    }
+
+    pub(crate) fn check(&self, event: Event) -> Result<()> {
+        self.job.state.after(event).map(drop).ok_or_else(|| Error::state(&self.job, event))
+    }
+
+    pub(crate) fn set_task(&mut self, task_id: TaskId) {
+        self.job.task_id = Some(task_id);
+    }
+
+    pub(crate) async fn apply(&mut self, event: Event, reason: Option<String>) -> Result<()> {
+        self.job.apply(event, reason)?;
+        self.save().await
+    }
+
+    async fn save(&self) -> Result<()> {
+        self.store.save(&self.hold, &self.job).await.map_err(|error| error.about(&self.job).charged(&self.job))
+    }
+
+    async fn save_insistently(&self) -> Result<()> {
+        let mut attempt = 1;
+        loop {
+            match self.save().await {
+                Err(_) if attempt < ATTEMPTS => tokio::time::sleep(Duration::from_millis(200) * attempt).await,
+                done => return done,
+            }
+            attempt += 1;
+        }
+    }
+}
+
+fn is_there(clip: &Clip) -> bool {
+    verify(&clip.file).is_ok_and(|known| known.sha256 == clip.sha256)
+}
+
+async fn fetch(
+    video: Video,
+    file: PathBuf,
+    job: Job,
+    progress: mpsc::Sender<(usize, u64, Option<u64>)>,
+) -> Result<Clip, Problem> {
+    let sample = video.index() + 1;
+    let fetched = async {
+        let task_id = job.task_id.clone().ok_or_else(|| Error::over(&job, ", and has no task"))?;
+        let (target, task) = (file.clone(), task_id.clone());
+        if let Some(clip) = blocking(move || found(&target, &task, sample, job.overwrite)).await?? {
+            return Ok(clip);
+        }
+        let download = video.download(&file).overwrite(job.overwrite);
+        // Where nobody looks in time, the next chunk tells more.
+        let download = download.on_progress(move |done, length| {
+            let _ = progress.try_send((sample, done, length));
+        });
+        let fetched = download.fetch().await?;
+        let clip = Clip { sample, file: file.clone(), sha256: fetched.sha256().to_owned(), size: fetched.size() };
+        let (sidecar, target) = (Sidecar::new(&job, &task_id, &clip), file.clone());
+        blocking(move || sidecar.write(&target)).await?.map_err(|error| no_sidecar(&file, error))?;
+        fetched.keep().await?;
+        Ok(clip)
+    };
+    let fetched: Result<Clip> = fetched.await;
+    fetched.map_err(|error| Problem { file, error })
+}
+
+/// The very clip, where an earlier process came as far as that. Anything else in its place is not to be replaced unasked.
+fn found(file: &Path, task_id: &TaskId, sample: usize, overwrite: bool) -> Result<Option<Clip>> {
+    let sidecar = Sidecar::path(file);
+    if sidecar.symlink_metadata().is_err() {
+        return Ok(None);
+    }
+    match Sidecar::of(file) {
+        Ok(known) if known.task_id == *task_id && known.sample == sample => Ok(verify(file).ok().map(|known| Clip {
+            sample,
+            file: file.to_owned(),
+            sha256: known.sha256,
+            size: known.size,
+        })),
+        _ if overwrite => Ok(None),
+        _ => Err(Error::clip(format!("{} exists already and is that of another clip", sidecar.display()))),
+    }
+}
+
+fn no_sidecar(clip: &Path, error: std::io::Error) -> Error {
+    Error::clip(format!("{} cannot be written", Sidecar::path(clip).display())).with_source(error)
+}
+
+/// Copies of clips with their sidecars; whole or not there.
+fn copies(job: &mut Job, output: &Path, overwrite: bool) -> Result<Vec<Clip>> {
+    let count = job.samples().max(job.clips.len());
+    let task_id = job.task_id.clone().ok_or_else(|| Error::over(job, ", and has no task"))?;
+    let mut copies = Vec::new();
+    for clip in &job.clips {
+        let file = clip_path(output, clip.sample - 1, count);
+        if found(&file, &task_id, clip.sample, overwrite)?.is_none() {
+            let copy = Clip { file: file.clone(), ..clip.clone() };
+            crate::copy::copy(&clip.file, &file, overwrite, || Sidecar::new(job, &task_id, &copy).write(&file))
+                .map_err(|error| Error::clip(format!("{} cannot be written", file.display())).with_source(error))?;
+        }
+        copies.push(Clip { file, ..clip.clone() });
+    }
+    Ok(copies)
+}
