@@ -187,7 +187,7 @@ impl Error {
     }
 
     /// Nobody knows whether the job was paid for; see [`crate::Jobs::name_task`], [`crate::Jobs::submit_again`] and
-    /// [`crate::Jobs::give_up`].
+    /// [`crate::Ledger::give_up`].
     pub fn is_unresolved(&self) -> bool {
         self.0.kind == Kind::Unresolved
     }

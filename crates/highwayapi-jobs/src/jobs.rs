@@ -1,19 +1,20 @@
-//! The record in use: what is begun, found, settled and forgotten. Working a job through is in `work.rs`.
+//! The record with a client: what is begun, taken up, taken in and resolved. Working a job through is in `work.rs`.
 
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
-use highwayapi::{Client, FirstLastFrame, TaskId};
+use highwayapi::{Client, Event as TaskEvent, FirstLastFrame, TaskId};
 
 use crate::asked::{Asked, Fingerprint, Pictures};
 use crate::error::{Error, Result};
 use crate::job::{Job, JobId};
-use crate::sqlite::SqliteStore;
+use crate::ledger::{Holding, Ledger};
 use crate::state::{Event, State};
-use crate::store::{Added, Entry, Held, Store};
-use crate::work::HeldJob;
+use crate::store::{Added, Hold, Store};
+use crate::target::absolute;
+use crate::work::{HeldJob, Step};
 
 type Stop<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
@@ -22,7 +23,7 @@ type Stop<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 #[derive(Clone, Debug)]
 pub struct Jobs {
     client: Client,
-    store: Arc<dyn Store>,
+    ledger: Ledger,
 }
 
 impl Jobs {
@@ -32,12 +33,17 @@ impl Jobs {
     ///
     /// As [`SqliteStore::open`].
     pub fn open(client: Client) -> Result<Self> {
-        Ok(Self::with_store(client, SqliteStore::open_default()?))
+        Ok(Self::new(client, Ledger::open()?))
+    }
+
+    /// With a record that is open already.
+    pub fn new(client: Client, ledger: Ledger) -> Self {
+        Self { client, ledger }
     }
 
     /// With a record of your choice.
     pub fn with_store(client: Client, store: impl Store) -> Self {
-        Self { client, store: Arc::new(store) }
+        Self::new(client, Ledger::with_store(store))
     }
 
     /// Submits a request, unless the same was paid for before: then nothing is sent, and that job is taken up instead.
@@ -53,60 +59,7 @@ impl Jobs {
     ///
     /// [`Error::is_busy`] when somebody works on it, [`Error::is_not_found`] when there is none.
     pub async fn take_up(&self, id: &JobId) -> Result<HeldJob> {
-        match self.store.hold(id).await? {
-            Held::Yes(hold, job) => {
-                let mut job = HeldJob::new(self.client.clone(), Arc::clone(&self.store), hold, *job);
-                // Held by nobody, and not at its end: whoever was sending it is gone.
-                if job.job().state == State::Intent {
-                    let why = "the program ended while it was being sent, before an answer was seen".to_owned();
-                    job.apply(Event::HolderGone, Some(why)).await?;
-                }
-                Ok(job)
-            }
-            Held::ByAnother(job) => Err(Error::busy(&job)),
-            Held::NotFound => Err(Error::not_found(format!("there is no job {id} in the record"))),
-        }
-    }
-
-    /// The job of this id, task id, or unambiguous beginning of an id.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::is_not_found`] when there is none or more than one.
-    pub async fn find(&self, id: &str) -> Result<Job> {
-        let mut jobs: Vec<Job> = self.list().await?.into_iter().map(|entry| entry.job).collect();
-        let is = |job: &Job| job.id.as_str() == id || job.task_id.as_ref().is_some_and(|task| task.as_str() == id);
-        if let Some(at) = jobs.iter().rposition(is) {
-            return Ok(jobs.swap_remove(at));
-        }
-        jobs.retain(|job| id.len() >= 3 && job.id.as_str().starts_with(id));
-        match (jobs.pop(), jobs.len()) {
-            (Some(job), 0) => Ok(job),
-            (Some(_), more) => Err(Error::not_found(format!("{} jobs begin with {id}", more + 1))),
-            (None, _) => {
-                Err(Error::not_found(format!("there is no job or task `{}` in the record", id.escape_debug())))
-            }
-        }
-    }
-
-    /// All jobs, the oldest first. What was being sent by a program that is gone is unknown from here on.
-    ///
-    /// # Errors
-    ///
-    /// When the record cannot be read.
-    pub async fn list(&self) -> Result<Vec<Entry>> {
-        let mut entries = self.store.jobs().await?;
-        for entry in &mut entries {
-            if entry.job.state == State::Intent && !entry.held {
-                match self.take_up(&entry.job.id).await {
-                    Ok(settled) => entry.job = settled.job().clone(),
-                    // Somebody else was quicker.
-                    Err(error) if error.is_busy() || error.is_not_found() => entry.held = true,
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        Ok(entries)
+        Ok(HeldJob::new(self.client.clone(), self.ledger.hold(id).await?))
     }
 
     /// Takes in a task that was submitted elsewhere, once the service has told of it; one that is in the record already
@@ -115,19 +68,26 @@ impl Jobs {
     /// # Errors
     ///
     /// When the service does not know it or cannot be asked; nothing is written down then.
-    pub async fn adopt(&self, task_id: &TaskId, output: Option<PathBuf>, overwrite: bool) -> Result<HeldJob> {
-        let known = self.of_task(task_id).await?;
-        if let Some(known) = known {
+    pub async fn adopt(&self, task_id: &TaskId, mut on_step: impl FnMut(Step<'_>) + Send) -> Result<HeldJob> {
+        if let Some(known) = self.of_task(task_id).await? {
             return self.take_up(&known.id).await;
         }
-        self.client.task(task_id.clone()).poll().await?;
+        let mut events = self.client.task(task_id.clone()).events();
+        loop {
+            match events.next().await {
+                Some(Ok(TaskEvent::PollFailed { error, failures, pause, .. })) => {
+                    on_step(Step::PollFailed { error: &error, failures, pause });
+                }
+                Some(Err(error)) if !error.is_task_failed() && !error.is_without_video() => return Err(error.into()),
+                // Whatever it has come to, the service knows it.
+                _ => break,
+            }
+        }
         let mut job = Job::new(self.client.base_url());
         job.task_id = Some(task_id.clone());
-        job.output = output.map(absolute).transpose()?;
-        job.overwrite = overwrite;
         job.apply(Event::Accepted, None)?;
-        match self.store.add(&job, true).await? {
-            Added::New(hold) => Ok(HeldJob::new(self.client.clone(), Arc::clone(&self.store), hold, job)),
+        match self.ledger.store.add(&job, true).await? {
+            Added::New(hold) => Ok(self.held(hold, job)),
             Added::Same(same) => self.take_up(&same.id).await,
         }
     }
@@ -146,8 +106,8 @@ impl Jobs {
         job.check_service()?;
         job.check(Event::TaskNamed)?;
         self.client.task(task_id.clone()).poll().await?;
-        job.set_task(task_id.clone());
-        job.apply(Event::TaskNamed, None).await?;
+        job.held.job.task_id = Some(task_id.clone());
+        job.held.apply(Event::TaskNamed, None).await?;
         Ok(job)
     }
 
@@ -167,46 +127,13 @@ impl Jobs {
             return Err(Error::input(format!("job {id} was adopted: what was asked for is not known here")));
         };
         let request = blocking(move || pictures.request(&asked)).await??;
-        job.apply(Event::SubmitAgain, None).await?;
+        job.held.apply(Event::SubmitAgain, None).await?;
         job.send(&request, Box::pin(stop)).await?;
         Ok(job)
     }
 
-    /// Gives a job up: it is kept in the record, and never asked after again.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::is_wrong_state`] when it is neither unknown nor unfinished.
-    pub async fn give_up(&self, id: &JobId) -> Result<Job> {
-        let mut job = self.take_up(id).await?;
-        let was = job.job().state;
-        job.apply(Event::Dropped, Some(format!("given up by the user when it was {was}"))).await?;
-        Ok(job.job().clone())
-    }
-
-    /// Forgets jobs that are over (downloaded, failed, refused, dropped) and have not changed for so long. What is
-    /// unfinished or unknown stays. Files stay.
-    ///
-    /// A request that is forgotten is paid for anew when it comes again.
-    ///
-    /// # Errors
-    ///
-    /// When the record cannot be read or written.
-    pub async fn prune(&self, unchanged_for: Duration) -> Result<Vec<Job>> {
-        let now = SystemTime::now();
-        let mut pruned = Vec::new();
-        for entry in self.list().await? {
-            let age = now.duration_since(entry.job.changed_at).unwrap_or_default();
-            if !entry.held && is_over(entry.job.state) && age >= unchanged_for {
-                if let Held::Yes(hold, job) = self.store.hold(&entry.job.id).await?
-                    && is_over(job.state)
-                {
-                    self.store.remove(hold).await?;
-                    pruned.push(*job);
-                }
-            }
-        }
-        Ok(pruned)
+    fn held(&self, hold: Hold, job: Job) -> HeldJob {
+        HeldJob::new(self.client.clone(), Holding { store: Arc::clone(&self.ledger.store), hold, job })
     }
 
     async fn of_task(&self, task_id: &TaskId) -> Result<Option<Job>> {
@@ -216,9 +143,13 @@ impl Jobs {
     }
 }
 
-/// Nothing is to be done or decided any more.
-fn is_over(state: State) -> bool {
-    matches!(state, State::Downloaded | State::Failed | State::Refused | State::Dropped)
+/// All that needs no client.
+impl Deref for Jobs {
+    type Target = Ledger;
+
+    fn deref(&self) -> &Ledger {
+        &self.ledger
+    }
 }
 
 /// A request that is to be submitted; see [`Jobs::submit`]. Does nothing until it is awaited.
@@ -259,7 +190,7 @@ impl<'a> Submission<'a> {
 
     async fn run(self) -> Result<HeldJob> {
         self.request.check()?;
-        let Jobs { client, store } = self.jobs;
+        let client = &self.jobs.client;
         let request = self.request.clone();
         let read = blocking(move || Ok::<_, std::io::Error>((Asked::new(&request)?, Pictures::new(&request)?))).await?;
         let (asked, pictures) =
@@ -273,9 +204,9 @@ impl<'a> Submission<'a> {
 
         // Between finding the same and taking it up it may turn out not to be paid for after all.
         loop {
-            match store.add(&job, self.again).await? {
+            match self.jobs.ledger.store.add(&job, self.again).await? {
                 Added::New(hold) => {
-                    let mut job = HeldJob::new(client.clone(), Arc::clone(store), hold, job);
+                    let mut job = self.jobs.held(hold, job).aimed().await?;
                     job.send(self.request, self.stop).await?;
                     return Ok(job);
                 }
@@ -312,12 +243,6 @@ impl std::fmt::Debug for Submission<'_> {
             .field("output", &self.output)
             .finish_non_exhaustive()
     }
-}
-
-/// The working directory may be another one next time.
-pub(crate) fn absolute(path: PathBuf) -> Result<PathBuf> {
-    std::path::absolute(&path)
-        .map_err(|error| Error::input(format!("output: {} is no path", path.display())).with_source(error))
 }
 
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {

@@ -105,17 +105,3 @@ pub fn verify(clip: &Path) -> Result<Sidecar> {
     }
     Ok(known)
 }
-
-/// `clip.mp4`, or `clip-2.mp4` for the second of several.
-pub fn clip_path(output: &Path, index: usize, count: usize) -> PathBuf {
-    if count <= 1 {
-        return output.to_owned();
-    }
-    let mut name = output.file_stem().unwrap_or_default().to_owned();
-    name.push(format!("-{}", index + 1));
-    if let Some(extension) = output.extension() {
-        name.push(".");
-        name.push(extension);
-    }
-    output.with_file_name(name)
-}

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use highwayapi::{Charged, Client, Event as TaskEvent, FirstLastFrame, Task, TaskId, TaskResult, Video};
@@ -11,10 +10,11 @@ use tokio::task::JoinSet;
 
 use crate::error::{Error, Problem, Result};
 use crate::job::{Clip, Job};
-use crate::jobs::{absolute, blocking};
-use crate::sidecar::{Sidecar, clip_path, verify};
+use crate::jobs::blocking;
+use crate::ledger::Holding;
+use crate::sidecar::{Sidecar, verify};
 use crate::state::{Event, State};
-use crate::store::{Hold, Store};
+use crate::target::{self, absolute, clip_path};
 
 /// How often the id of a paid task is tried to be written down.
 const ATTEMPTS: u32 = 4;
@@ -65,17 +65,15 @@ pub enum Step<'a> {
 #[derive(Debug)]
 pub struct HeldJob {
     client: Client,
-    store: Arc<dyn Store>,
-    hold: Hold,
-    job: Job,
+    pub(crate) held: Holding,
     /// The task, if it was submitted just now.
     fresh: Option<Task>,
     is_new: bool,
 }
 
 impl HeldJob {
-    pub(crate) fn new(client: Client, store: Arc<dyn Store>, hold: Hold, job: Job) -> Self {
-        Self { client, store, hold, job, fresh: None, is_new: true }
+    pub(crate) fn new(client: Client, held: Holding) -> Self {
+        Self { client, held, fresh: None, is_new: true }
     }
 
     /// Marks that a submit found it there already.
@@ -85,12 +83,25 @@ impl HeldJob {
 
     /// The job as it is now.
     pub fn job(&self) -> &Job {
-        &self.job
+        &self.held.job
     }
 
     /// Whether [`crate::Jobs::submit`] sent and paid for it, or found that it had been paid for before.
     pub fn is_new(&self) -> bool {
         self.is_new
+    }
+
+    /// Whether its videos can go where they shall; if not, it is forgotten again. Nothing was sent yet.
+    pub(crate) async fn aimed(self) -> Result<Self> {
+        let Job { output, overwrite, .. } = &self.held.job;
+        if let (Some(output), overwrite) = (output.clone(), *overwrite) {
+            let count = self.held.job.samples();
+            if let Err(error) = blocking(move || target::check(&output, count, overwrite)).await? {
+                self.held.forget().await?;
+                return Err(error);
+            }
+        }
+        Ok(self)
     }
 
     /// The one paid step. What comes of it is on disk when this returns.
@@ -102,22 +113,22 @@ impl HeldJob {
         match self.client.submit_until(request, stop).await {
             Ok(task) => {
                 let id = task.id().clone();
-                self.set_task(id.clone());
+                self.held.job.task_id = Some(id.clone());
                 self.fresh = Some(task);
-                self.job.apply(Event::Accepted, None)?;
-                self.save_insistently().await.map_err(|error| Error::unrecorded(&self.job, &id, error))
+                self.held.job.apply(Event::Accepted, None)?;
+                self.save_insistently().await.map_err(|error| Error::unrecorded(&self.held.job, &id, error))
             }
             Err(error) => {
                 let event = match error.is_charged() {
                     Charged::No => Event::Refused,
                     Charged::Yes | Charged::Unknown => Event::AnswerLost,
                 };
-                self.job.apply(event, Some(error.to_string()))?;
+                self.held.job.apply(event, Some(error.to_string()))?;
                 if let Err(unsaved) = self.save_insistently().await {
                     // It will be taken for unknown, which is safe.
-                    tracing::warn!(job = %self.job.id, error = %unsaved, "the end of a submit could not be written down");
+                    tracing::warn!(job = %self.held.job.id, error = %unsaved, "the end of a submit could not be written down");
                 }
-                Err(Error::from(error).about(&self.job))
+                Err(Error::from(error).about(&self.held.job))
             }
         }
     }
@@ -142,16 +153,16 @@ impl HeldJob {
     ///
     /// When the record cannot be written: a job whose file is gone is no longer `downloaded`.
     pub async fn is_intact(&mut self) -> Result<bool> {
-        if self.job.state != State::Downloaded {
+        if self.held.job.state != State::Downloaded {
             return Ok(false);
         }
-        let clips = self.job.clips.clone();
+        let clips = self.held.job.clips.clone();
         let intact = blocking(move || clips.into_iter().filter(is_there).collect::<Vec<_>>()).await?;
-        if intact.len() == self.job.clips.len() {
+        if intact.len() == self.held.job.clips.len() {
             return Ok(true);
         }
-        self.job.clips = intact;
-        self.apply(Event::ClipGone, Some("a clip is gone or has changed".to_owned())).await?;
+        self.held.job.clips = intact;
+        self.held.apply(Event::ClipGone, Some("a clip is gone or has changed".to_owned())).await?;
         Ok(false)
     }
 
@@ -169,19 +180,19 @@ impl HeldJob {
                     on_step(Step::PollFailed { error: &error, failures, pause });
                 }
                 Some(Ok(TaskEvent::Done(result))) => {
-                    self.job.seed_used = result.seed().or(self.job.seed_used);
-                    self.apply(Event::Succeeded, None).await?;
+                    self.held.job.seed_used = result.seed().or(self.held.job.seed_used);
+                    self.held.apply(Event::Succeeded, None).await?;
                     on_step(Step::Succeeded(&result));
                     return Ok(result);
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => {
                     if error.is_task_failed() || error.is_without_video() {
-                        self.apply(Event::Failed, Some(error.to_string())).await?;
+                        self.held.apply(Event::Failed, Some(error.to_string())).await?;
                     }
-                    return Err(Error::from(error).about(&self.job));
+                    return Err(Error::from(error).about(&self.held.job));
                 }
-                None => return Err(Error::over(&self.job, ", and waiting for it ended without a result")),
+                None => return Err(Error::over(&self.held.job, ", and waiting for it ended without a result")),
             }
         }
     }
@@ -194,21 +205,21 @@ impl HeldJob {
     ///
     /// [`Error::is_not_fetched`], with the reason for each; those that were fetched are not fetched again.
     pub async fn fetch(&mut self, result: &TaskResult, mut on_step: impl FnMut(Step<'_>) + Send) -> Result<()> {
-        if self.job.state != State::Succeeded {
-            return Err(Error::over(&self.job, ", and has no videos to fetch"));
+        if self.held.job.state != State::Succeeded {
+            return Err(Error::over(&self.held.job, ", and has no videos to fetch"));
         }
         let output = self.place()?;
-        let count = self.job.samples().max(result.videos().len());
+        let count = self.held.job.samples().max(result.videos().len());
         let (progress, mut bytes) = mpsc::channel(16);
         let mut fetches = JoinSet::new();
         for video in result.videos() {
             let sample = video.index() + 1;
             let file = clip_path(&output, video.index(), count);
-            if self.job.clips.iter().any(|clip| clip.sample == sample && clip.file == file) {
+            if self.held.job.clips.iter().any(|clip| clip.sample == sample && clip.file == file) {
                 continue;
             }
             on_step(Step::Fetching { sample, file: &file });
-            fetches.spawn(fetch(video.clone(), file, self.job.clone(), progress.clone()));
+            fetches.spawn(fetch(video.clone(), file, self.held.job.clone(), progress.clone()));
         }
         drop(progress);
 
@@ -218,15 +229,15 @@ impl HeldJob {
                 Some((sample, done, length)) = bytes.recv() => on_step(Step::Bytes { sample, done, length }),
                 fetched = fetches.join_next() => match fetched {
                     Some(Ok(Ok(clip))) => {
-                        self.job.clips.retain(|old| old.sample != clip.sample);
-                        self.job.clips.push(clip.clone());
-                        self.job.clips.sort_by_key(|clip| clip.sample);
-                        self.save().await?;
+                        self.held.job.clips.retain(|old| old.sample != clip.sample);
+                        self.held.job.clips.push(clip.clone());
+                        self.held.job.clips.sort_by_key(|clip| clip.sample);
+                        self.held.save().await?;
                         on_step(Step::Saved(&clip));
                     }
                     Some(Ok(Err(problem))) => problems.push(problem),
                     Some(Err(error)) => {
-                        return Err(Error::over(&self.job, ", and fetching it broke off").with_source(error));
+                        return Err(Error::over(&self.held.job, ", and fetching it broke off").with_source(error));
                     }
                     None => break,
                 },
@@ -234,9 +245,9 @@ impl HeldJob {
         }
         if !problems.is_empty() {
             problems.sort_by(|one, other| one.file.cmp(&other.file));
-            return Err(Error::not_fetched(&self.job, problems));
+            return Err(Error::not_fetched(&self.held.job, problems));
         }
-        self.apply(Event::Fetched, None).await
+        self.held.apply(Event::Fetched, None).await
     }
 
     /// Sends the videos elsewhere than was said before. Copies those that are in their files already.
@@ -246,77 +257,67 @@ impl HeldJob {
     /// When there is a file already which may not be replaced, or one cannot be written.
     pub async fn redirect(&mut self, output: impl Into<PathBuf>, overwrite: bool) -> Result<()> {
         let output = absolute(output.into())?;
-        if self.job.output.as_ref() == Some(&output) && self.job.overwrite == overwrite {
-            return Ok(());
+        if self.held.job.output.as_ref() == Some(&output) {
+            self.held.job.overwrite |= overwrite;
+            return self.held.save().await;
         }
+        let (job, to) = (self.held.job.clone(), output.clone());
+        blocking(move || target::check(&to, job.samples(), overwrite)).await??;
         if self.is_intact().await? {
-            let (mut job, to) = (self.job.clone(), output.clone());
-            self.job.clips = blocking(move || copies(&mut job, &to, overwrite)).await??;
+            let (job, to) = (self.held.job.clone(), output.clone());
+            self.held.job.clips = blocking(move || copies(&job, &to, overwrite)).await??;
         } else {
-            self.job.clips.clear();
+            self.held.job.clips.clear();
         }
-        (self.job.output, self.job.overwrite) = (Some(output), overwrite);
-        self.save().await
+        (self.held.job.output, self.held.job.overwrite) = (Some(output), overwrite);
+        self.held.save().await
     }
 
     /// Where the videos go.
     fn place(&mut self) -> Result<PathBuf> {
-        match &self.job.output {
+        match &self.held.job.output {
             Some(output) => Ok(output.clone()),
             None => {
-                let output = absolute(format!("clip-{}.mp4", self.job.id).into())?;
-                Ok(self.job.output.insert(output).clone())
+                let output = absolute(format!("clip-{}.mp4", self.held.job.id).into())?;
+                Ok(self.held.job.output.insert(output).clone())
             }
         }
     }
 
     fn task(&mut self) -> Result<Task> {
-        match (&self.job.task_id, self.job.state) {
-            (_, State::Unknown) => Err(Error::unresolved(&self.job)),
+        match (&self.held.job.task_id, self.held.job.state) {
+            (_, State::Unknown) => Err(Error::unresolved(&self.held.job)),
             (Some(id), State::Submitted | State::Succeeded | State::Failed) => {
                 self.check_service()?;
                 let known = || self.client.task(id.clone()).accepted();
                 Ok(self.fresh.take().unwrap_or_else(known))
             }
-            _ => Err(Error::over(&self.job, "; there is nothing to wait for")),
+            _ => Err(Error::over(&self.held.job, "; there is nothing to wait for")),
         }
     }
 
     /// The key is for one service: it is not sent to another because the record says so.
     pub(crate) fn check_service(&self) -> Result<()> {
-        if self.job.service == self.client.base_url() {
+        if self.held.job.service == self.client.base_url() {
             return Ok(());
         }
         Err(Error::input(format!(
             "job {} is at {}, and this is a client of {}",
-            self.job.id,
-            self.job.service,
+            self.held.job.id,
+            self.held.job.service,
             self.client.base_url()
         ))
-        .about(&self.job))
+        .about(&self.held.job))
     }
 
     pub(crate) fn check(&self, event: Event) -> Result<()> {
-        self.job.state.after(event).map(drop).ok_or_else(|| Error::state(&self.job, event))
-    }
-
-    pub(crate) fn set_task(&mut self, task_id: TaskId) {
-        self.job.task_id = Some(task_id);
-    }
-
-    pub(crate) async fn apply(&mut self, event: Event, reason: Option<String>) -> Result<()> {
-        self.job.apply(event, reason)?;
-        self.save().await
-    }
-
-    async fn save(&self) -> Result<()> {
-        self.store.save(&self.hold, &self.job).await.map_err(|error| error.about(&self.job).charged(&self.job))
+        self.held.job.state.after(event).map(drop).ok_or_else(|| Error::state(&self.held.job, event))
     }
 
     async fn save_insistently(&self) -> Result<()> {
         let mut attempt = 1;
         loop {
-            match self.save().await {
+            match self.held.save().await {
                 Err(_) if attempt < ATTEMPTS => tokio::time::sleep(Duration::from_millis(200) * attempt).await,
                 done => return done,
             }
@@ -381,7 +382,7 @@ fn no_sidecar(clip: &Path, error: std::io::Error) -> Error {
 }
 
 /// Copies of clips with their sidecars; whole or not there.
-fn copies(job: &mut Job, output: &Path, overwrite: bool) -> Result<Vec<Clip>> {
+fn copies(job: &Job, output: &Path, overwrite: bool) -> Result<Vec<Clip>> {
     let count = job.samples().max(job.clips.len());
     let task_id = job.task_id.clone().ok_or_else(|| Error::over(job, ", and has no task"))?;
     let mut copies = Vec::new();

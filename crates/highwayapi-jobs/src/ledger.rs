@@ -1,0 +1,156 @@
+//! The record by itself: what is in it, what is settled, given up and forgotten. None of this needs a key or a network.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::error::{Error, Result};
+use crate::job::{Job, JobId};
+use crate::sqlite::SqliteStore;
+use crate::state::{Event, State};
+use crate::store::{Entry, Held, Hold, Store};
+
+/// The record of all jobs. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    pub(crate) store: Arc<dyn Store>,
+}
+
+impl Ledger {
+    /// The user's own, in [`crate::state_folder`]. May block.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqliteStore::open`].
+    pub fn open() -> Result<Self> {
+        Ok(Self::with_store(SqliteStore::open_default()?))
+    }
+
+    /// One of your choice.
+    pub fn with_store(store: impl Store) -> Self {
+        Self { store: Arc::new(store) }
+    }
+
+    /// All jobs, the oldest first. What was being sent by a program that is gone is unknown from here on.
+    ///
+    /// # Errors
+    ///
+    /// When the record cannot be read.
+    pub async fn list(&self) -> Result<Vec<Entry>> {
+        let mut entries = self.store.jobs().await?;
+        for entry in &mut entries {
+            if entry.job.state == State::Intent && !entry.held {
+                match self.hold(&entry.job.id).await {
+                    Ok(settled) => entry.job = settled.job.clone(),
+                    // Somebody else was quicker.
+                    Err(error) if error.is_busy() || error.is_not_found() => entry.held = true,
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(entries)
+    }
+
+    /// The job of this id, task id, or unambiguous beginning of an id.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_not_found`] when there is none or more than one.
+    pub async fn find(&self, id: &str) -> Result<Entry> {
+        let mut entries = self.list().await?;
+        let is = |job: &Job| job.id.as_str() == id || job.task_id.as_ref().is_some_and(|task| task.as_str() == id);
+        if let Some(at) = entries.iter().rposition(|entry| is(&entry.job)) {
+            return Ok(entries.swap_remove(at));
+        }
+        entries.retain(|entry| id.len() >= 3 && entry.job.id.as_str().starts_with(id));
+        match (entries.pop(), entries.len()) {
+            (Some(entry), 0) => Ok(entry),
+            (Some(_), more) => Err(Error::not_found(format!("{} jobs begin with {id}", more + 1))),
+            (None, _) => {
+                Err(Error::not_found(format!("there is no job or task `{}` in the record", id.escape_debug())))
+            }
+        }
+    }
+
+    /// Gives a job up: it is kept in the record, and never asked after again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_wrong_state`] when it is neither unknown nor unfinished.
+    pub async fn give_up(&self, id: &JobId) -> Result<Job> {
+        let mut held = self.hold(id).await?;
+        let was = held.job.state;
+        held.apply(Event::Dropped, Some(format!("given up by the user when it was {was}"))).await?;
+        Ok(held.job)
+    }
+
+    /// Forgets jobs that are over (downloaded, failed, refused, dropped) and have not changed for so long. What is
+    /// unfinished or unknown stays. Files stay.
+    ///
+    /// A request that is forgotten is paid for anew when it comes again.
+    ///
+    /// # Errors
+    ///
+    /// When the record cannot be read or written.
+    pub async fn prune(&self, unchanged_for: Duration) -> Result<Vec<Job>> {
+        let mut pruned = Vec::new();
+        for entry in self.list().await? {
+            if entry.held || !is_over(&entry.job, unchanged_for) {
+                continue;
+            }
+            if let Held::Yes(hold, job) = self.store.hold(&entry.job.id).await?
+                && is_over(&job, unchanged_for)
+            {
+                self.store.remove(hold).await?;
+                pruned.push(*job);
+            }
+        }
+        Ok(pruned)
+    }
+
+    /// Holds a job. One that was left while it was being sent is unknown from here on.
+    pub(crate) async fn hold(&self, id: &JobId) -> Result<Holding> {
+        match self.store.hold(id).await? {
+            Held::Yes(hold, job) => {
+                let mut held = Holding { store: Arc::clone(&self.store), hold, job: *job };
+                if held.job.state == State::Intent {
+                    let why = "the program ended while it was being sent, before an answer was seen".to_owned();
+                    held.apply(Event::HolderGone, Some(why)).await?;
+                }
+                Ok(held)
+            }
+            Held::ByAnother(job) => Err(Error::busy(&job)),
+            Held::NotFound => Err(Error::not_found(format!("there is no job {id} in the record"))),
+        }
+    }
+}
+
+/// Nothing is to be done or decided any more, and has not been for so long.
+fn is_over(job: &Job, unchanged_for: Duration) -> bool {
+    let age = SystemTime::now().duration_since(job.changed_at).unwrap_or_default();
+    let over = matches!(job.state, State::Downloaded | State::Failed | State::Refused | State::Dropped);
+    over && age >= unchanged_for
+}
+
+/// A job that is held, and the record to write it to.
+#[derive(Debug)]
+pub(crate) struct Holding {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) hold: Hold,
+    pub(crate) job: Job,
+}
+
+impl Holding {
+    pub(crate) async fn apply(&mut self, event: Event, reason: Option<String>) -> Result<()> {
+        self.job.apply(event, reason)?;
+        self.save().await
+    }
+
+    pub(crate) async fn save(&self) -> Result<()> {
+        self.store.save(&self.hold, &self.job).await.map_err(|error| error.about(&self.job).charged(&self.job))
+    }
+
+    /// As if it had never been written down.
+    pub(crate) async fn forget(self) -> Result<()> {
+        self.store.remove(self.hold).await
+    }
+}

@@ -1,0 +1,68 @@
+//! Where clips go, and whether they can: found out before anything is paid for.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::error::{Error, Result};
+use crate::sidecar::Sidecar;
+
+/// `clip.mp4`, or `clip-2.mp4` for the second of several.
+pub fn clip_path(output: &Path, index: usize, count: usize) -> PathBuf {
+    if count <= 1 {
+        return output.to_owned();
+    }
+    let mut name = output.file_stem().unwrap_or_default().to_owned();
+    name.push(format!("-{}", index + 1));
+    if let Some(extension) = output.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    output.with_file_name(name)
+}
+
+/// The working directory may be another one next time.
+pub(crate) fn absolute(path: PathBuf) -> Result<PathBuf> {
+    std::path::absolute(&path).map_err(|error| mistake(format!("{} is no path", path.display())).with_source(error))
+}
+
+/// Whether `count` clips and their sidecars can be made there. May block.
+pub(crate) fn check(output: &Path, count: usize, overwrite: bool) -> Result<()> {
+    let folder = output.parent().unwrap_or(Path::new("/"));
+    if !folder.is_dir() {
+        return Err(mistake(format!("there is no folder {}", folder.display())));
+    }
+    for index in 0..count {
+        let clip = clip_path(output, index, count);
+        let sidecar = Sidecar::path(&clip);
+        if clip.file_name().is_none() || clip.is_dir() {
+            return Err(mistake(format!("{} is a folder; expected a file name", clip.display())));
+        }
+        if sidecar == clip {
+            return Err(mistake("a video cannot be named .json; what made it is written there".to_owned()));
+        }
+        let existing = [clip, sidecar].into_iter().find(|path| path.symlink_metadata().is_ok());
+        if let (Some(path), false) = (existing, overwrite) {
+            return Err(mistake(format!(
+                "{} exists already, and is not replaced unless asked; choose another name or overwrite it",
+                path.display()
+            )));
+        }
+    }
+    probe(folder).map_err(|error| {
+        mistake(format!("no file can be made in {}; choose another folder", folder.display())).with_source(error)
+    })
+}
+
+fn mistake(text: String) -> Error {
+    Error::input(format!("output: {text}"))
+}
+
+/// Makes a file and removes it: permissions alone do not tell whether that works.
+fn probe(folder: &Path) -> io::Result<()> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let path = folder.join(format!(".highway-probe-{}-{now}", std::process::id()));
+    File::create_new(&path)?;
+    fs::remove_file(path)
+}
