@@ -14,15 +14,16 @@ const ENVIRONMENT: &str = "\
 Environment:
   HIGHWAY_API_KEY   the key of your account; never a flag, where other users would see it
   HIGHWAY_BASE_URL  where the service is, if not at https://api.highwayapi.ai
+  HIGHWAY_STATE     folder of the record of all paid work; else ~/.local/state/highway
 
 Exit codes:
   0  done
   1  failed
   2  wrong usage or bad input; nothing was charged
-  3  whether the submit was charged is unknown
-  4  the task is still running; take it up again with `highway wait`
+  3  whether the submit was charged is unknown; decide with `highway resolve`
+  4  paid for and not finished; take it up again with `highway resume`
   5  the key is not accepted, or the account has no balance
-  6  the video is made and paid for but could not be fetched; `highway fetch` tries again";
+  6  the video is made and paid for but could not be fetched; `highway resume` tries again";
 
 /// Two pictures and a prompt become a video, over the Highway API.
 #[derive(Parser, Debug)]
@@ -42,6 +43,18 @@ pub(crate) enum Command {
     Wait(Wait),
     /// Fetches the videos of a finished task
     Fetch(Fetch),
+    /// Lists all that was submitted from here, and how far it is
+    Tasks(Tasks),
+    /// Tells all that is known of one job
+    Show(Show),
+    /// Finishes what was begun: waits, fetches; whatever ended it
+    Resume(Resume),
+    /// Takes in a task that was submitted elsewhere
+    Adopt(Adopt),
+    /// Decides about a job of which nobody knows whether it was paid for
+    Resolve(Resolve),
+    /// Checks clips against what stands in their .json
+    Verify(Verify),
     /// Serves the API on this machine, with real videos, without key or bill
     #[cfg(feature = "sandbox")]
     Sandbox(Serve),
@@ -55,6 +68,10 @@ impl Command {
             Self::Submit(submit) => &submit.service,
             Self::Wait(wait) => &wait.service,
             Self::Fetch(fetch) => &fetch.service,
+            Self::Resume(resume) => &resume.service,
+            Self::Adopt(adopt) => &adopt.service,
+            Self::Resolve(resolve) => &resolve.service,
+            Self::Tasks(_) | Self::Show(_) | Self::Verify(_) => return String::new(),
             #[cfg(feature = "sandbox")]
             Self::Sandbox(_) => return String::new(),
         };
@@ -67,6 +84,12 @@ impl Command {
             Self::Submit(submit) => submit.json,
             Self::Wait(wait) => wait.json,
             Self::Fetch(fetch) => fetch.json,
+            Self::Tasks(tasks) => tasks.json,
+            Self::Show(show) => show.json,
+            Self::Resume(resume) => resume.json,
+            Self::Adopt(adopt) => adopt.json,
+            Self::Resolve(resolve) => resolve.json,
+            Self::Verify(verify) => verify.json,
             #[cfg(feature = "sandbox")]
             Self::Sandbox(serve) => serve.json,
         }
@@ -79,6 +102,9 @@ pub(crate) struct Generate {
     pub(crate) request: Request,
     #[command(flatten)]
     pub(crate) output: Output,
+    /// Submits and pays even if the very same was paid for before
+    #[arg(long)]
+    pub(crate) again: bool,
     #[command(flatten)]
     pub(crate) service: Service,
     #[command(flatten)]
@@ -100,6 +126,9 @@ pub(crate) struct Generate {
 pub(crate) struct Submit {
     #[command(flatten)]
     pub(crate) request: Request,
+    /// Submits and pays even if the very same was paid for before
+    #[arg(long)]
+    pub(crate) again: bool,
     #[command(flatten)]
     pub(crate) service: Service,
     /// Prints one JSON object a line for every event; the last one is the result
@@ -109,8 +138,8 @@ pub(crate) struct Submit {
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Wait {
-    /// The task's id, as `submit` printed it
-    pub(crate) task_id: TaskId,
+    /// The task's id, as `submit` printed it, or the job's, as `tasks` lists it
+    pub(crate) id: String,
     #[command(flatten)]
     pub(crate) service: Service,
     #[command(flatten)]
@@ -122,13 +151,117 @@ pub(crate) struct Wait {
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Fetch {
-    /// The task's id, as `submit` printed it
-    pub(crate) task_id: TaskId,
+    /// The task's id, as `submit` printed it, or the job's, as `tasks` lists it
+    pub(crate) id: String,
     #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) service: Service,
     /// Prints one JSON object a line for every event; the last one is the result
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Tasks {
+    #[command(subcommand)]
+    pub(crate) command: Option<TasksCommand>,
+    /// Prints one JSON object a line for every job
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum TasksCommand {
+    /// Removes jobs from the record that are over: downloaded, failed, refused or dropped. Clips stay
+    Prune(Prune),
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Prune {
+    /// Only what has not changed for so long, such as 12h or 90days
+    #[arg(long, value_name = "DURATION", default_value = "30days", value_parser = humantime::parse_duration)]
+    pub(crate) older_than: Duration,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Show {
+    /// The job's id, its beginning, or the task's id
+    pub(crate) id: String,
+    /// Prints one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Resume {
+    /// The job's id, its beginning, or the task's id
+    #[arg(required_unless_present = "all")]
+    pub(crate) id: Option<String>,
+    /// Everything that is not finished
+    #[arg(long, conflicts_with_all = ["id", "output"])]
+    pub(crate) all: bool,
+    /// Where the video goes, if not where it was to go
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+    /// Replaces files that are there already
+    #[arg(long, requires = "output")]
+    pub(crate) overwrite: bool,
+    #[command(flatten)]
+    pub(crate) service: Service,
+    #[command(flatten)]
+    pub(crate) limit: Limit,
+    /// Prints one JSON object a line for every event; the last one is the result
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Adopt {
+    /// The task's id
+    pub(crate) task_id: TaskId,
+    #[command(flatten)]
+    pub(crate) service: Service,
+    /// Prints one JSON object a line for every event; the last one is the result
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Resolve {
+    /// The job's id, or its beginning
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) decision: Decision,
+    #[command(flatten)]
+    pub(crate) service: Service,
+    /// Prints one JSON object a line for every event; the last one is the result
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Without one of these it only tells what is known.
+#[derive(clap::Args, Debug)]
+#[group(multiple = false)]
+pub(crate) struct Decision {
+    /// It was not accepted: submits it again, which pays twice if it was
+    #[arg(long)]
+    pub(crate) resubmit: bool,
+    /// Gives it up, whether or not it was paid for
+    #[arg(long)]
+    pub(crate) drop: bool,
+    /// It was accepted, as this task
+    #[arg(long, value_name = "TASK_ID")]
+    pub(crate) task: Option<TaskId>,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Verify {
+    /// The clips; the .json of each stands beside it
+    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) clips: Vec<PathBuf>,
+    /// Prints one JSON object a line for every clip
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -204,10 +337,10 @@ impl Request {
 /// Where videos go.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Output {
-    /// Where the video goes; several go to clip-1.mp4, clip-2.mp4, … What made each stands beside it in
-    /// clip.json; the request only where `generate` made it
-    #[arg(short, long, value_name = "FILE", default_value = "clip.mp4", value_hint = ValueHint::FilePath)]
-    pub(crate) output: PathBuf,
+    /// Where the video goes [default: clip.mp4]; several go to clip-1.mp4, clip-2.mp4, … What made
+    /// each stands beside it in clip.json
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
     /// Replaces files that are there already
     #[arg(long)]
     pub(crate) overwrite: bool,
@@ -223,12 +356,15 @@ pub(crate) struct Service {
         help = "Where the service is [default: HIGHWAY_BASE_URL, or else https://api.highwayapi.ai]"
     )]
     pub(crate) base_url: Option<String>,
+    /// How long nothing may move on a connection before it is given up
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = humantime::parse_duration)]
+    pub(crate) idle_timeout: Duration,
 }
 
 /// How long to wait.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Limit {
-    /// How long to wait, such as 90s, 10m or 1h; ends the waiting, never the task
+    /// How long to wait for one task, such as 90s, 10m or 1h; ends the waiting, never the task
     #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = humantime::parse_duration)]
     pub(crate) timeout: Duration,
 }

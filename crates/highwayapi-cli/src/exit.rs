@@ -4,9 +4,11 @@ use std::error::Error as StdError;
 use std::process::ExitCode;
 
 use highwayapi::{Charged, Error, TaskId};
+use highwayapi_jobs::{Job, State};
 use serde_json::json;
 
 use crate::say;
+use crate::show::{charged, near};
 
 const FAILED: u8 = 1;
 const BAD_INPUT: u8 = 2;
@@ -21,6 +23,7 @@ pub(crate) struct Failure {
     text: String,
     causes: Vec<String>,
     charged: Charged,
+    job: Option<String>,
     task_id: Option<String>,
     hints: Vec<String>,
 }
@@ -32,38 +35,77 @@ impl Failure {
     }
 
     /// The user stopped it early.
-    pub(crate) fn stopped() -> Self {
-        Self::new(FAILED, "stopped before anything was accepted; nothing was charged", Charged::No)
+    fn stopped() -> Self {
+        Self::new(FAILED, "stopped before anything was accepted", Charged::No)
     }
 
-    /// The user ended the waiting.
-    pub(crate) fn interrupted(task_id: &TaskId) -> Self {
-        let text = format!("stopped waiting; task {task_id} goes on and is paid for");
-        Self::new(STILL_RUNNING, text, Charged::Yes).about(task_id)
+    /// The user ended the waiting or the fetching.
+    pub(crate) fn interrupted(job: &Job) -> Self {
+        let id = job.task_id.as_ref().map(ToString::to_string).unwrap_or_default();
+        match job.state {
+            State::Succeeded => {
+                Self::new(NOT_FETCHED, format!("stopped; task {id} is finished and paid for"), Charged::Yes)
+            }
+            _ => Self::new(STILL_RUNNING, format!("stopped waiting; task {id} goes on and is paid for"), Charged::Yes),
+        }
+        .about(job)
     }
 
     /// The user ended the waiting before the service told anything of the task.
     pub(crate) fn interrupted_unseen(task_id: &TaskId) -> Self {
         let text = format!("stopped waiting; nothing was heard of task {task_id} yet");
-        Self::new(FAILED, text, Charged::Unknown).about(task_id)
+        Self { task_id: Some(task_id.to_string()), ..Self::new(FAILED, text, Charged::Unknown) }
     }
 
     /// The id of a task that runs did not get to whom it was meant for.
-    pub(crate) fn untold(task_id: &TaskId) -> Self {
-        let text = format!("standard output cannot be written; task {task_id} goes on and is paid for");
-        Self::new(STILL_RUNNING, text, Charged::Yes).about(task_id)
+    pub(crate) fn untold(job: &Job) -> Self {
+        let id = job.task_id.as_ref().map(ToString::to_string).unwrap_or_default();
+        let text = format!("standard output cannot be written; task {id} goes on and is paid for");
+        Self::new(STILL_RUNNING, text, Charged::Yes).about(job)
     }
 
-    /// The user stopped the fetching.
-    pub(crate) fn interrupted_fetch(task_id: &TaskId, problems: Vec<String>) -> Self {
-        let text = format!("stopped; task {task_id} is finished and paid for");
-        Self { causes: problems, ..Self::new(NOT_FETCHED, text, Charged::Yes) }.about(task_id)
+    /// The user left while the submit was under way.
+    pub(crate) fn left_in_submit() -> Self {
+        let text = "left before the service answered; whether the submit was accepted is unknown";
+        let hint = "to see what is known: highway tasks, and to decide: highway resolve ID".to_owned();
+        Self { hints: vec![hint], ..Self::new(CHARGE_UNKNOWN, text, Charged::Unknown) }
     }
 
-    /// Some of the videos or their records are not here.
-    pub(crate) fn not_fetched(task_id: &TaskId, problems: Vec<String>) -> Self {
-        let text = format!("task {task_id} is finished and paid for, but not all of it could be fetched");
-        Self { causes: problems, ..Self::new(NOT_FETCHED, text, Charged::Yes) }.about(task_id)
+    /// Nobody knows whether it was paid for.
+    pub(crate) fn unresolved(job: &Job) -> Self {
+        let why = job.reason.as_deref().unwrap_or("its answer was never seen");
+        let text = format!("job {} may have been accepted and paid for: {why}", job.id);
+        Self::new(CHARGE_UNKNOWN, text, Charged::Unknown).about(job)
+    }
+
+    /// Some clips are not what was fetched.
+    pub(crate) fn not_as_fetched(problems: Vec<String>) -> Self {
+        let text = match problems.len() {
+            1 => "a clip is not as it was fetched".to_owned(),
+            count => format!("{count} clips are not as they were fetched"),
+        };
+        let hint = "to fetch again what is in the record: highway resume ID".to_owned();
+        Self { causes: problems, hints: vec![hint], ..Self::new(FAILED, text, Charged::Yes) }
+    }
+
+    /// More than one job came to no good end.
+    pub(crate) fn several(failures: Vec<Self>) -> Self {
+        // What asks for a decision comes first, then what can be tried again.
+        let rank = |code: u8| [CHARGE_UNKNOWN, ACCOUNT, NOT_FETCHED, STILL_RUNNING].iter().position(|&one| one == code);
+        let code = failures.iter().map(|failure| failure.code).min_by_key(|&code| rank(code).unwrap_or(4));
+        let charged = failures.iter().map(|failure| failure.charged).max_by_key(|charged| match charged {
+            Charged::No => 0,
+            Charged::Yes => 1,
+            Charged::Unknown => 2,
+        });
+        let text = format!("{} jobs are not finished", failures.len());
+        let mut several = Self::new(code.unwrap_or(FAILED), text, charged.unwrap_or(Charged::No));
+        for failure in failures {
+            several.causes.push(std::iter::once(failure.text).chain(failure.causes).collect::<Vec<_>>().join(": "));
+            several.hints.extend(failure.hints);
+        }
+        several.hints.dedup();
+        several
     }
 
     /// The sandbox of this one command ends with it: there is nothing to take up again, and nothing was billed.
@@ -78,63 +120,53 @@ impl Failure {
             Some(what) => format!("{what}; the sandbox and its tasks end with this command"),
             None => self.text,
         };
-        Self { text, charged: Charged::No, hints: Vec::new(), ..self }
-    }
-
-    /// The user left while the submit was under way.
-    pub(crate) fn left_in_submit() -> Self {
-        let text = "left before the service answered; whether the submit was accepted and charged is unknown";
-        Self::new(CHARGE_UNKNOWN, text, Charged::Unknown).with_way_out()
+        Self { text, charged: Charged::No, job: None, hints: Vec::new(), ..self }
     }
 
     fn new(code: u8, text: impl Into<String>, charged: Charged) -> Self {
-        Self { code, text: text.into(), causes: Vec::new(), charged, task_id: None, hints: Vec::new() }
+        let text = text.into();
+        Self { code, text, causes: Vec::new(), charged, job: None, task_id: None, hints: Vec::new() }
     }
 
-    fn about(self, task_id: &TaskId) -> Self {
-        Self { task_id: Some(task_id.to_string()), ..self }.with_way_out()
+    /// Names the job, and with it the way out.
+    pub(crate) fn about(mut self, job: &Job) -> Self {
+        self.job = Some(job.id.to_string());
+        self.task_id = job.task_id.as_ref().map(ToString::to_string).or(self.task_id);
+        self.with_way_out()
     }
 
     fn with_way_out(mut self) -> Self {
-        let hints = match (self.code, &self.task_id) {
-            (NOT_FETCHED, Some(id)) => {
-                vec![format!("to fetch again: highway fetch {id} -o FILE (--overwrite replaces what is there)")]
+        // Whatever ended it: what is paid for can be taken up again.
+        let goes_on = self.code == STILL_RUNNING || self.charged == Charged::Yes;
+        let hint = match (self.code, &self.job, &self.task_id) {
+            (CHARGE_UNKNOWN, Some(job), _) => {
+                Some(format!("to see what is known, and to decide: highway resolve {job}"))
             }
-            // Whatever ended the waiting: what is paid for can be taken up again.
-            (code, Some(id)) if code == STILL_RUNNING || self.charged == Charged::Yes => {
-                vec![
-                    format!("to wait for it: highway wait {id}"),
-                    format!("to get its videos then: highway fetch {id}"),
-                ]
+            (NOT_FETCHED, Some(job), _) => {
+                Some(format!("to fetch again: highway resume {job} (-o FILE for another place)"))
             }
-            (CHARGE_UNKNOWN, _) => {
-                vec!["look at your account's records or balance before you submit again".to_owned()]
-            }
-            _ => Vec::new(),
+            (_, Some(job), _) if goes_on => Some(format!("to go on: highway resume {job}")),
+            (_, None, Some(id)) if goes_on => Some(format!("to go on: highway wait {id}")),
+            _ => None,
         };
-        self.hints.extend(hints);
+        self.hints = hint.into_iter().collect();
         self
     }
 
     /// Prints what happened, for people or as the last line of `--json`. `flags` is what the hinted commands must repeat.
     pub(crate) fn report(mut self, json: bool, flags: &str) -> ExitCode {
-        if let Some(id) = &self.task_id {
-            let with_flags = format!("{id}{flags}");
+        for id in [&self.job, &self.task_id].into_iter().flatten() {
             for hint in &mut self.hints {
-                *hint = hint.replace(id, &with_flags);
+                *hint = hint.replace(id, &format!("{id}{flags}"));
             }
         }
         if json {
-            let charged = match self.charged {
-                Charged::No => "no",
-                Charged::Yes => "yes",
-                Charged::Unknown => "unknown",
-            };
             let line = json!({
                 "event": "error",
                 "message": self.text,
                 "causes": self.causes,
-                "charged": charged,
+                "charged": charged(self.charged),
+                "job": self.job,
                 "task_id": self.task_id,
                 "exit_code": self.code,
                 "hints": self.hints,
@@ -145,6 +177,7 @@ impl Failure {
             for cause in &self.causes {
                 say::err(format_args!("  because: {cause}"));
             }
+            say::err(format_args!("  charged: {}", charged(self.charged)));
             for hint in &self.hints {
                 say::err(format_args!("  {hint}"));
             }
@@ -153,8 +186,8 @@ impl Failure {
     }
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
+impl Failure {
+    fn of_client(error: &Error) -> Self {
         if error.is_stopped() {
             return Self::stopped();
         }
@@ -173,7 +206,7 @@ impl From<Error> for Failure {
             }
         };
         let failure = Self {
-            causes: causes(&error),
+            causes: causes(error),
             task_id: error.task_id().map(ToString::to_string),
             ..Self::new(code, error.to_string(), error.is_charged())
         };
@@ -181,8 +214,57 @@ impl From<Error> for Failure {
     }
 }
 
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::of_client(&error)
+    }
+}
+
+impl From<highwayapi_jobs::Error> for Failure {
+    fn from(error: highwayapi_jobs::Error) -> Self {
+        let mut failure = match error.client_error() {
+            Some(client) => Self::of_client(client),
+            None => Self::new(code(&error), error.to_string(), error.is_charged()),
+        };
+        failure.causes = causes(&error);
+        for problem in error.problems() {
+            let because = causes(&problem.error).into_iter().map(|cause| format!(": {cause}"));
+            let file = near(&problem.file);
+            failure.causes.push(format!("{file}: {}{}", problem.error, because.collect::<String>()));
+        }
+        failure.job = error.job().map(ToString::to_string);
+        failure.task_id = error.task_id().map(ToString::to_string);
+        let mut failure = failure.with_way_out();
+        if let (true, Some(id)) = (error.is_unrecorded(), error.task_id()) {
+            let why = "the record does not know it, so note the task; when the record can be written again";
+            let job = error.job().map(ToString::to_string).unwrap_or_default();
+            failure.hints = vec![format!("{why}: highway resolve {job} --task {id}")];
+        }
+        failure
+    }
+}
+
+/// What the record, not the service, has to say.
+fn code(error: &highwayapi_jobs::Error) -> u8 {
+    if error.is_unresolved() {
+        CHARGE_UNKNOWN
+    } else if error.is_unrecorded() || error.is_busy() {
+        STILL_RUNNING
+    } else if error.is_not_fetched() {
+        NOT_FETCHED
+    } else if error.is_invalid_input() || error.is_not_found() {
+        BAD_INPUT
+    } else {
+        match error.is_charged() {
+            // Whatever it was, it can be taken up again.
+            Charged::Yes if error.is_store() => STILL_RUNNING,
+            _ => FAILED,
+        }
+    }
+}
+
 /// What led to an error, outermost first.
-pub(crate) fn causes(error: &Error) -> Vec<String> {
+pub(crate) fn causes(error: &dyn StdError) -> Vec<String> {
     let mut causes = Vec::new();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -1,9 +1,9 @@
 //! Ctrl-C, or a request to terminate: the first stops the waiting, never the task.
 
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::time::Duration;
 
-use highwayapi::{Result, Task};
+use highwayapi_jobs::{HeldJob, Result};
 use tokio::sync::watch;
 
 use crate::exit::Failure;
@@ -42,9 +42,9 @@ impl Interrupts {
     /// does.
     pub(crate) async fn submit(
         &self,
-        submit: impl Future<Output = Result<Task>>,
+        submit: impl IntoFuture<Output = Result<HeldJob>>,
         report: &Report,
-    ) -> Result<Task, Failure> {
+    ) -> Result<HeldJob, Failure> {
         let leave = async {
             self.pressed(1).await;
             // What stops at once, such as a pause between two attempts, needs no note.
@@ -54,7 +54,7 @@ impl Interrupts {
         };
         tokio::select! {
             biased;
-            task = submit => Ok(task?),
+            job = submit.into_future() => Ok(job?),
             () = leave => Err(Failure::left_in_submit()),
         }
     }

@@ -1,15 +1,18 @@
-//! The command `highway`: parses, calls, prints. What it calls is the crate `highwayapi`.
+//! The command `highway`: parses, calls, prints. What it calls are the crates `highwayapi` and `highwayapi-jobs`.
 #![forbid(unsafe_code)]
 
 mod args;
 mod exit;
 mod frames;
 mod interrupt;
-mod record;
 mod report;
+mod resolve;
+mod resume;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod say;
+mod service;
+mod show;
 mod steps;
 
 use std::process::ExitCode;
@@ -43,6 +46,12 @@ async fn run(args: Args) -> Result<(), Failure> {
         Command::Submit(submit) => steps::submit(submit).await,
         Command::Wait(wait) => steps::wait(wait).await,
         Command::Fetch(fetch) => steps::fetch(fetch).await,
+        Command::Tasks(tasks) => show::tasks(tasks).await,
+        Command::Show(show) => show::show(show).await,
+        Command::Resume(resume) => resume::resume(resume).await,
+        Command::Adopt(adopt) => steps::adopt(adopt).await,
+        Command::Resolve(resolve) => resolve::resolve(resolve).await,
+        Command::Verify(verify) => show::check(verify).await,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(serve) => sandbox::serve(serve).await,
     }

@@ -3,13 +3,15 @@
 
 use std::io::IsTerminal;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use highwayapi::TaskResult;
+use highwayapi::{TaskId, TaskResult};
+use highwayapi_jobs::{Asked, Clip, Job, JobId, Sidecar, Step};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::say;
+use crate::show::near;
 
 /// Where steps are told.
 pub(crate) enum Report {
@@ -71,16 +73,48 @@ impl Report {
     }
 
     /// The id at once, wherever this goes: it is paid for, and whatever comes next may fail.
-    pub(crate) fn submitted(&self, task_id: &str) {
+    pub(crate) fn submitted(&self, job: &Job) {
+        let id = job.task_id.as_ref().map(TaskId::as_str).unwrap_or_default();
         match self {
-            Self::Json => self.result(json!({ "event": "submitted", "task_id": task_id })),
-            Self::Terminal(bar) => bar.suspend(|| say::err(format_args!("task {task_id}"))),
-            Self::Quiet => say::err(format_args!("task {task_id}")),
+            Self::Json => self.result(json!({ "event": "submitted", "task_id": id, "job": job.id })),
+            Self::Terminal(bar) => bar.suspend(|| say::err(format_args!("task {id}"))),
+            Self::Quiet => say::err(format_args!("task {id}")),
         }
         self.line("queued");
     }
 
-    pub(crate) fn progress(&self, result: &TaskResult) {
+    /// The very same was paid for before.
+    pub(crate) fn earlier(&self, job: &Job) {
+        if let Self::Json = self {
+            self.result(json!({ "event": "already_paid", "task_id": job.task_id, "job": job.id, "state": job.state }));
+        } else {
+            let time = humantime::format_rfc3339_seconds(job.submitted_at.max(SystemTime::UNIX_EPOCH));
+            let what = "so nothing is sent; --again pays for another one";
+            self.note(&format!("the very same was submitted and paid for on {time} (job {}), {what}", job.id));
+        }
+    }
+
+    /// A step of a job.
+    pub(crate) fn step(&self, job: &JobId, step: Step<'_>) {
+        match step {
+            Step::Progress(result) => self.progress(result),
+            Step::PollFailed { error, failures, pause, .. } => self.poll_failed(error, failures, pause),
+            Step::Succeeded(_) => {}
+            Step::Fetching { sample, file, .. } => self.fetching(job, sample, file),
+            Step::Bytes { done, length, .. } => self.fetched(done, length),
+            Step::Saved(clip) => self.saved(job, clip),
+            _ => {}
+        }
+    }
+
+    /// A step of a task that is not in the record yet.
+    pub(crate) fn step_of_task(&self, step: Step<'_>) {
+        if let Step::PollFailed { error, failures, pause, .. } = step {
+            self.poll_failed(error, failures, pause);
+        }
+    }
+
+    fn progress(&self, result: &TaskResult) {
         let percent = result.progress_percent().filter(|&percent| percent > 0.0);
         self.event(json!({
             "event": "progress",
@@ -101,7 +135,7 @@ impl Report {
         }
     }
 
-    pub(crate) fn poll_failed(&self, error: &highwayapi::Error, failures: u32, pause: Duration) {
+    fn poll_failed(&self, error: &highwayapi::Error, failures: u32, pause: Duration) {
         self.event(json!({
             "event": "poll_failed",
             "message": error.to_string(),
@@ -114,13 +148,13 @@ impl Report {
         self.line(format!("{why} ({failures} in a row), next in {} s ·", pause.as_secs().max(1)));
     }
 
-    pub(crate) fn fetching(&self, file: &Path) {
-        self.event(json!({ "event": "fetching", "file": file }));
-        self.line(format!("fetching {}", file.display()));
+    fn fetching(&self, job: &JobId, sample: usize, file: &Path) {
+        self.event(json!({ "event": "fetching", "job": job, "sample": sample, "file": file }));
+        self.line(format!("fetching {}", near(file)));
     }
 
     /// For the terminal alone: a line for every chunk helps no program.
-    pub(crate) fn fetched(&self, done: u64, length: Option<u64>) {
+    fn fetched(&self, done: u64, length: Option<u64>) {
         if let (Self::Terminal(bar), Some(length)) = (self, length) {
             bar.set_style(style("{spinner} {msg} {bar:30} {bytes} of {total_bytes} {elapsed}"));
             bar.set_length(length);
@@ -128,25 +162,88 @@ impl Report {
         }
     }
 
-    pub(crate) fn saved(&self, file: &Path, size: u64) {
+    pub(crate) fn saved(&self, job: &JobId, clip: &Clip) {
+        let file = near(&clip.file);
         match self {
-            Self::Json => self.result(json!({ "event": "saved", "file": file, "size": size })),
+            Self::Json => {
+                self.result(json!({ "event": "saved", "job": job, "file": file, "size": clip.size }));
+            }
             Self::Terminal(bar) => {
-                bar.suspend(|| say::result(format_args!("{} ({})", file.display(), HumanBytes(size))));
+                bar.suspend(|| say::result(format_args!("{file} ({})", HumanBytes(clip.size))));
             }
             Self::Quiet => {
-                say::result(file.display());
+                say::result(file);
             }
         }
     }
 
-    /// The last line of a command that did what was asked. Returns whether standard output took it.
-    pub(crate) fn done(&self, result: Value, text: Option<&str>) -> bool {
+    /// All of a job's videos are in their files.
+    pub(crate) fn done(&self, job: &Job) {
+        let count = job.asked.as_ref().map_or(0, Asked::samples);
+        if job.clips.len() < count {
+            let got = job.clips.len();
+            self.note(&format!("{got} of {count} videos came; the others may have been filtered out"));
+        }
+        let clip = |clip: &Clip| {
+            let record = Sidecar::path(&clip.file);
+            json!({ "file": near(&clip.file), "size": clip.size, "sha256": clip.sha256, "record": near(&record) })
+        };
+        let clips: Vec<_> = job.clips.iter().map(clip).collect();
+        self.last(job, "succeeded", json!({ "clips": clips }), None);
+    }
+
+    /// The task is submitted and not waited for. Returns whether standard output took its id.
+    pub(crate) fn done_with_id(&self, job: &Job) -> bool {
+        let id = job.task_id.as_ref().map(TaskId::as_str).unwrap_or_default();
+        self.last(job, "submitted", json!({}), Some(id))
+    }
+
+    /// The task has its videos.
+    pub(crate) fn waited(&self, job: &Job) {
+        let id = job.task_id.as_ref().map(TaskId::as_str).unwrap_or_default();
+        let text = format!("task {id} succeeded; to get its videos: highway fetch {id}");
+        self.last(job, "succeeded", json!({}), Some(&text));
+    }
+
+    /// The task is in the record from now on.
+    pub(crate) fn adopted(&self, job: &Job) {
+        let id = &job.id;
+        let text = format!("job {id} is {}; to finish it: highway resume {id}", job.state);
+        self.last(job, &job.state.to_string(), json!({}), Some(&text));
+    }
+
+    /// The user has decided.
+    pub(crate) fn resolved(&self, job: &Job) {
+        let id = &job.id;
+        let text = match job.state.is_unfinished() {
+            true => format!("job {id} is {}; to finish it: highway resume {id}", job.state),
+            false => format!("job {id} is {}", job.state),
+        };
+        self.last(job, &job.state.to_string(), json!({}), Some(&text));
+    }
+
+    /// Everything that was unfinished is finished.
+    pub(crate) fn resumed(&self, count: usize) {
+        match (self, count) {
+            (Self::Json, _) => self.result(json!({ "event": "done", "jobs": count })),
+            (_, 0) => self.note("nothing was left unfinished"),
+            _ => {}
+        }
+    }
+
+    /// The last line about a job that came to its end. Returns whether standard output took it.
+    fn last(&self, job: &Job, status: &str, more: Value, text: Option<&str>) -> bool {
         if let Self::Terminal(bar) = self {
             bar.finish_and_clear();
         }
         match (self, text) {
-            (Self::Json, _) => say::result(result),
+            (Self::Json, _) => {
+                let mut line = json!({ "event": "done", "job": job.id, "task_id": job.task_id, "status": status });
+                if let (Some(line), Value::Object(mut more)) = (line.as_object_mut(), more) {
+                    line.append(&mut more);
+                }
+                say::result(line)
+            }
             (_, Some(text)) => say::result(text),
             (_, None) => true,
         }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use highwayapi::Client;
+use highwayapi_jobs::{Jobs, SqliteStore};
 use highwayapi_sandbox::Sandbox;
 use serde_json::json;
 
-use crate::args::Serve;
+use crate::args::{Generate, Serve};
 use crate::exit::Failure;
 use crate::interrupt::Interrupts;
 use crate::say;
@@ -16,11 +17,12 @@ pub(crate) async fn start() -> Result<Sandbox, Failure> {
     Sandbox::start().await.map_err(|error| Failure::bad_input(format!("the sandbox does not start: {}", whole(&error))))
 }
 
-/// Asks more often than a service on the network would like.
-pub(crate) fn client(sandbox: &Sandbox) -> Result<Client, Failure> {
+/// With a record that ends with the sandbox. Asks more often than a service on the network would like.
+pub(crate) fn jobs(sandbox: &Sandbox, args: &Generate) -> Result<Jobs, Failure> {
     let interval = Duration::from_millis(100)..=Duration::from_millis(500);
-    let builder = Client::builder(sandbox.api_key()).base_url(sandbox.base_url());
-    Ok(builder.poll_interval(interval).build()?)
+    let builder = Client::builder(sandbox.api_key()).base_url(sandbox.base_url()).poll_interval(interval);
+    let builder = builder.wait_timeout(args.limit.timeout).idle_timeout(args.service.idle_timeout);
+    Ok(Jobs::with_store(builder.build()?, SqliteStore::in_memory()?))
 }
 
 pub(crate) async fn serve(args: Serve) -> Result<(), Failure> {
