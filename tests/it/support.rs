@@ -6,6 +6,7 @@ pub(crate) mod sequence;
 use std::fs;
 use std::time::Duration;
 
+use self::raw::{Server, Step, answer};
 use highwayapi::{
     AspectRatio, Charged, Client, ClientBuilder, DurationSeconds, Error, FirstLastFrame, Frame, PersonGeneration,
     Resolution, SampleCount, Video,
@@ -79,10 +80,16 @@ pub(crate) fn large_clip() -> FirstLastFrame {
 
 /// The least that is an MP4 by its boxes.
 pub(crate) fn mp4() -> Vec<u8> {
+    mp4_of(1000)
+}
+
+/// The same with so many bytes of data.
+pub(crate) fn mp4_of(size: usize) -> Vec<u8> {
+    let data: Vec<_> = (0..size).map(|at| ((at * 31) >> 3) as u8).collect();
     let boxed =
         |name: &[u8; 4], contents: &[u8]| [&(contents.len() as u32 + 8).to_be_bytes()[..], name, contents].concat();
     let moov = [boxed(b"mvhd", &[0; 20]), boxed(b"trak", &[0; 9])].concat();
-    [boxed(b"ftyp", b"isom"), boxed(b"moov", &moov), boxed(b"mdat", &[7; 1000])].concat()
+    [boxed(b"ftyp", b"isom"), boxed(b"moov", &moov), boxed(b"mdat", &data)].concat()
 }
 
 /// A task that has succeeded, with one video behind each link.
@@ -91,10 +98,20 @@ pub(crate) fn succeeded(urls: &[&str]) -> Value {
     json!({ "task": { "status": "TASK_STATUS_SUCCEED" }, "videos": videos })
 }
 
-/// A video behind this link, as a poll brings it.
+/// A video behind this link, as a poll brings it. Whoever polls again gets the same link.
 pub(crate) async fn video(url: &str, builder: impl Fn(&str) -> ClientBuilder) -> Video {
-    let service = service(ResponseTemplate::new(200).set_body_json(succeeded(&[url]))).await;
-    let client = builder(&service.uri()).build().expect("a client");
+    let service = Server::start([Step::Request, polled(&[url])]).await;
+    let client = builder(service.url()).build().expect("a client");
+    first_video(&client).await
+}
+
+/// The answer to a poll of a task that has succeeded.
+pub(crate) fn polled(urls: &[&str]) -> Step {
+    answer("200 OK\r\nconnection: close", succeeded(urls).to_string())
+}
+
+/// The first video of the task `t`.
+pub(crate) async fn first_video(client: &Client) -> Video {
     let result = client.task("t".parse().expect("an id")).poll().await.expect("an answer");
     result.videos()[0].clone()
 }
@@ -120,8 +137,10 @@ pub(crate) fn traits(error: &Error) -> String {
         ("invalid_answer", error.is_invalid_answer()),
         ("task_failed", error.is_task_failed()),
         ("without_video", error.is_without_video()),
+        ("tls", error.is_tls()),
         ("download", error.is_download()),
         ("file", error.is_file()),
+        ("disk_full", error.is_disk_full()),
         ("already_exists", error.is_already_exists()),
     ];
     let traits: String = traits.iter().filter(|(_, yes)| *yes).map(|(name, _)| format!("{name}, ")).collect();

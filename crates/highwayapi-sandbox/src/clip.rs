@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use base64::engine::{Engine, general_purpose::STANDARD};
 use highwayapi_render::{ClipSpec, Picture, Scene, Size};
 use sha2::{Digest, Sha256};
 use tokio::sync::{OnceCell, Semaphore};
@@ -22,6 +23,8 @@ pub(crate) struct Clip {
     pub(crate) path: PathBuf,
     pub(crate) length: u64,
     pub(crate) etag: String,
+    /// The value of `Repr-Digest`.
+    pub(crate) digest: String,
 }
 
 /// The two pictures of a task, on disk until it is done.
@@ -165,8 +168,10 @@ impl Clips {
         let clip = scene.render_on(self.threads, spec, progress).map_err(|e| e.to_string())?;
         std::fs::write(&path, &clip).map_err(|e| format!("the clip could not be written: {e}"))?;
         self.rendered.fetch_add(1, Ordering::Relaxed);
-        let etag: String = Sha256::digest(&clip)[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Clip { path, length: clip.len() as u64, etag: format!("\"{etag}\"") })
+        let digest = Sha256::digest(&clip);
+        let etag: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        let (etag, digest) = (format!("\"{etag}\""), format!("sha-256=:{}:", STANDARD.encode(digest)));
+        Ok(Clip { path, length: clip.len() as u64, etag, digest })
     }
 
     fn keep(&self, id: &str, clip: &Clip) {

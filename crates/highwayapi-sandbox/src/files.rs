@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::engine::{Engine, general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -96,6 +96,8 @@ pub(crate) async fn serve(
         (header::CONTENT_TYPE, "video/mp4"),
         (header::ACCEPT_RANGES, "bytes"),
         (header::ETAG, &clip.etag),
+        // Of the whole clip, also where only a part of it is sent.
+        (HeaderName::from_static("repr-digest"), &clip.digest),
         // The link is as good as a password, and the clip never changes under its ETag.
         (header::CACHE_CONTROL, "private"),
     ];

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::error::Kind;
 use crate::redact::clean;
 use crate::retry::retry_after;
-use crate::{Charged, Error};
+use crate::{Charged, Error, tls};
 
 /// An answer outside the contract's 200, read in full.
 pub(crate) struct Answer {
@@ -94,7 +94,9 @@ pub(crate) fn failure(
     match error {
         raw::Error::CommunicationError(error) => {
             let error = error.without_url();
-            let (kind, text) = if error.is_connect() {
+            let (kind, text) = if tls::is_why(&error) {
+                (Kind::Tls, format!("{what} was not sent: the certificate or the TLS of {base_url} was refused"))
+            } else if error.is_connect() {
                 (Kind::Network, format!("{what} found no connection to {base_url}"))
             } else if error.is_timeout() {
                 return silence(what, charged, silent_for);

@@ -1,22 +1,26 @@
 //! Fetching a video: to a part file, checked, synced, and only then under its name.
 
+mod note;
+mod part;
+mod reply;
+mod transfer;
+
 use std::fmt;
-use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::future::{Future, IntoFuture};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
-use reqwest::StatusCode;
-use tokio::io::AsyncWriteExt;
-
+use self::part::Part;
+use self::transfer::Transfer;
 use crate::error::Kind;
-use crate::{Charged, Error, Result, Video, mp4};
+use crate::{Charged, Error, Result, TaskId, Video};
 
 /// No clip of eight seconds comes near it; what does would fill the disk.
 const LARGEST: u64 = 4 << 30;
 
 /// A video that is being fetched; see [`Video::download`]. Does nothing until it is awaited.
+///
+/// Awaiting it is [`Download::fetch`] and then [`Fetched::keep`].
 #[must_use = "does nothing until it is awaited"]
 pub struct Download<'a> {
     video: &'a Video,
@@ -27,11 +31,26 @@ pub struct Download<'a> {
 
 type Progress<'a> = Box<dyn FnMut(u64, Option<u64>) + Send + 'a>;
 
+/// A video that is there whole, checked and synced, and has not got its name yet; from [`Download::fetch`].
+///
+/// Dropped, it leaves the part file as it is, and the next download of the same video to the same path takes that over
+/// without a request.
+#[must_use = "has no name until it is kept"]
+pub struct Fetched {
+    part: Part,
+    task_id: TaskId,
+    target: PathBuf,
+    overwrite: bool,
+    size: u64,
+    sha256: String,
+}
+
 /// A video that was fetched.
 #[derive(Clone, Debug)]
 pub struct Saved {
     path: PathBuf,
     size: u64,
+    sha256: String,
 }
 
 impl Saved {
@@ -43,6 +62,56 @@ impl Saved {
     /// Its size in bytes.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// The SHA-256 of its bytes in lower-case hex.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+}
+
+impl Fetched {
+    /// The name that it gets when it is kept.
+    pub fn path(&self) -> &Path {
+        &self.target
+    }
+
+    /// Its size in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The SHA-256 of its bytes in lower-case hex.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// Gives it its name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_already_exists`] when the target has come into being meanwhile and is not to be overwritten, and
+    /// [`Error::is_file`] when the name cannot be given. The video is kept as the part file then.
+    pub async fn keep(self) -> Result<Saved> {
+        let Self { part, task_id, target, overwrite, size, sha256 } = self;
+        let path = target.clone();
+        let kept = blocking(move || {
+            check_target(&target, overwrite).map_err(|error| part.waiting(error))?;
+            part.keep(&target, overwrite)
+        });
+        kept.await.map_err(|error| error.with_task(&task_id))?;
+        Ok(Saved { path, size, sha256 })
+    }
+}
+
+impl fmt::Debug for Fetched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Fetched");
+        debug
+            .field("path", &self.target)
+            .field("size", &self.size)
+            .field("sha256", &self.sha256)
+            .finish_non_exhaustive()
     }
 }
 
@@ -57,68 +126,33 @@ impl<'a> Download<'a> {
         self
     }
 
-    /// Calls back with the bytes fetched so far and, where it is announced, the whole length.
+    /// Calls back with the bytes that are there so far, those of an earlier download included, and, where it is
+    /// announced, the whole length. The bytes become fewer where the download has to begin anew.
     pub fn on_progress(mut self, progress: impl FnMut(u64, Option<u64>) + Send + 'a) -> Self {
         self.progress = Some(Box::new(progress));
         self
     }
 
-    async fn run(mut self) -> Result<Saved> {
-        let fetched = match self.check_target() {
-            Ok(()) => self.fetch().await,
-            Err(error) => Err(error),
-        };
-        fetched.map_err(|error| error.with_task(&self.video.task_id))
+    /// Brings the video whole, checked and synced into the part file, and does not give it its name yet: for whoever
+    /// has something to write down in between.
+    ///
+    /// # Errors
+    ///
+    /// As [`Video::download`].
+    pub async fn fetch(self) -> Result<Fetched> {
+        let task_id = &self.video.task_id;
+        self.bring().await.map_err(|error| error.with_task(task_id))
     }
 
-    fn check_target(&self) -> Result<()> {
-        let target = self.target.display();
-        if self.target.is_dir() {
-            return Err(file(format!("{target} is a directory; expected the name of a file")));
-        }
-        if !self.overwrite && self.target.symlink_metadata().is_ok() {
-            return Err(exists(&self.target));
-        }
-        Ok(())
-    }
-
-    async fn fetch(&mut self) -> Result<Saved> {
-        let part = Part::open(&self.target)?;
-        let size = self.pour(&part).await?;
-        let (target, overwrite) = (self.target.clone(), self.overwrite);
-        let finished = tokio::task::spawn_blocking(move || part.finish(&target, overwrite)).await;
-        finished.unwrap_or_else(|error| Err(file("the video could not be checked").with_source(error)))?;
-        Ok(Saved { path: self.target.clone(), size })
-    }
-
-    async fn pour(&mut self, part: &Part) -> Result<u64> {
-        let request = self.video.client.0.files.get(self.video.url());
-        let mut response = request.send().await.map_err(broken)?;
-        refuse(response.status())?;
-        let length = response.content_length();
-        let unwritable =
-            |error: io::Error| file(format!("{} cannot be written", part.path.display())).with_source(error);
-        let mut out = tokio::fs::File::from_std(part.file.try_clone().map_err(unwritable)?);
-        let mut done = 0;
-        while let Some(chunk) = response.chunk().await.map_err(broken)? {
-            out.write_all(&chunk).await.map_err(unwritable)?;
-            done += chunk.len() as u64;
-            if done > LARGEST {
-                return Err(download(format!(
-                    "the video has more than {LARGEST} bytes, which none of this service has"
-                )));
-            }
-            if let Some(progress) = &mut self.progress {
-                progress(done, length);
-            }
-        }
-        out.flush().await.map_err(unwritable)?;
-        match length {
-            Some(length) if length != done => {
-                Err(download(format!("the video broke off: {done} of {length} bytes came")))
-            }
-            _ => Ok(done),
-        }
+    async fn bring(self) -> Result<Fetched> {
+        let Self { video, target, overwrite, progress } = self;
+        let (path, task_id, index) = (target.clone(), video.task_id.clone(), video.index());
+        let part = blocking(move || {
+            check_target(&path, overwrite)?;
+            Part::open(&path, task_id, index)
+        });
+        let (part, size, sha256) = Transfer::new(video, part.await?, progress).run().await?;
+        Ok(Fetched { part, task_id: video.task_id.clone(), target, overwrite, size, sha256 })
     }
 }
 
@@ -127,7 +161,7 @@ impl<'a> IntoFuture for Download<'a> {
     type IntoFuture = Pin<Box<dyn Future<Output = Result<Saved>> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+        Box::pin(async { self.fetch().await?.keep().await })
     }
 }
 
@@ -137,147 +171,20 @@ impl fmt::Debug for Download<'_> {
     }
 }
 
-/// The file that a video goes to before it is whole. Removed when it does not become one.
-struct Part {
-    path: PathBuf,
-    file: File,
-    /// What the user wants of new files, kept for the finished video.
-    permissions: Permissions,
-    finished: bool,
+/// What keeps its thread waiting goes where that harms nobody.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(file("the work on the file was given up").with_source(error)))
 }
 
-impl Part {
-    fn open(target: &Path) -> Result<Self> {
-        let name = target.file_name().ok_or_else(|| file(format!("{} names no file", target.display())))?;
-        let mut part_name = name.to_owned();
-        part_name.push(".highway-part");
-        let path = target.with_file_name(part_name);
-        let unwritable =
-            |error: io::Error| self::file(format!("{} cannot be written", path.display())).with_source(error);
-        let busy = || self::file(format!("{} is being fetched by another program", target.display()));
-
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(unwritable)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(busy()),
-            // Some file systems know no locks; without one all is as before there were any.
-            Err(TryLockError::Error(_)) => {}
-        }
-        // Another program may have finished with it in between, and a link may lead anywhere.
-        if !is_at(&file, &path).map_err(unwritable)? {
-            return Err(busy());
-        }
-        let permissions = file.metadata().map_err(unwritable)?.permissions();
-        make_private(&file).map_err(unwritable)?;
-        file.set_len(0).map_err(unwritable)?;
-        Ok(Self { path, file, permissions, finished: false })
+fn check_target(target: &Path, overwrite: bool) -> Result<()> {
+    if target.is_dir() {
+        return Err(file(format!("{} is a directory; expected the name of a file", target.display())));
     }
-
-    fn finish(mut self, target: &Path, overwrite: bool) -> Result<()> {
-        mp4::check(&self.file).map_err(|what| {
-            let error = download(format!("what the file host sent {what}"));
-            if what.is_another_format() {
-                return error;
-            }
-            // It is paid for and whole as far as was announced: perhaps somebody can make use of it.
-            self.finished = true;
-            error.ending(&format!("It is kept as {}.", self.path.display()))
-        })?;
-        let failed = |error: io::Error| file(format!("{} cannot be completed", target.display())).with_source(error);
-        self.file.set_permissions(self.permissions.clone()).map_err(failed)?;
-        self.file.sync_all().map_err(failed)?;
-        if overwrite {
-            std::fs::rename(&self.path, target).map_err(failed)?;
-        } else {
-            rename_new(&self.path, target).map_err(|error| match error.kind() {
-                io::ErrorKind::AlreadyExists => exists(target),
-                _ => failed(error),
-            })?;
-        }
-        self.finished = true;
-        sync_folder(target);
-        Ok(())
+    if !overwrite && target.symlink_metadata().is_ok() {
+        return Err(exists(target));
     }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        if !self.finished {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// What is not whole yet is for its user alone.
-#[cfg(unix)]
-fn make_private(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o600))
-}
-
-#[cfg(not(unix))]
-fn make_private(_: &File) -> io::Result<()> {
     Ok(())
-}
-
-/// Whether the path still names this very file, and not through a link.
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-    let (open, named) = (file.metadata()?, path.symlink_metadata()?);
-    Ok(open.dev() == named.dev() && open.ino() == named.ino())
-}
-
-#[cfg(not(unix))]
-fn is_at(_: &File, path: &Path) -> io::Result<bool> {
-    Ok(path.symlink_metadata()?.is_file())
-}
-
-/// Renames without replacing what may have come into being meanwhile.
-fn rename_new(part: &Path, target: &Path) -> io::Result<()> {
-    match std::fs::hard_link(part, target) {
-        Ok(()) => std::fs::remove_file(part),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
-        // A file system without hard links.
-        Err(_) if target.symlink_metadata().is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
-        Err(_) => std::fs::rename(part, target),
-    }
-}
-
-/// Makes the new name durable, where the system can.
-fn sync_folder(target: &Path) {
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if let Ok(folder) = File::open(folder) {
-        let _ = folder.sync_all();
-    }
-}
-
-fn refuse(status: StatusCode) -> Result<()> {
-    if status == StatusCode::OK {
-        return Ok(());
-    }
-    let hint = match status.as_u16() {
-        401 | 403 | 404 | 410 => ": the link may have expired, and polling the task again may bring a new one",
-        _ => "",
-    };
-    Err(download(format!("the file host answered with {status}{hint}")).with_status(status.as_u16()))
-}
-
-fn broken(error: reqwest::Error) -> Error {
-    let error = error.without_url();
-    let text = if error.is_connect() {
-        "the file host cannot be reached"
-    } else if error.is_redirect() {
-        "the file host redirects and never comes to an end"
-    } else if error.is_timeout() {
-        "the file host stopped sending"
-    } else if error.is_builder() {
-        "the service gave a link that is no URL"
-    } else {
-        "the video broke off"
-    };
-    download(text).with_source(error)
 }
 
 fn download(text: impl Into<String>) -> Error {

@@ -2,9 +2,10 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
-use crate::TaskId;
+use crate::{TaskId, tls};
 
 /// What calls of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -48,6 +49,8 @@ pub(crate) enum Kind {
     Refused,
     /// No connection, or it broke.
     Network,
+    /// TLS with the service did not come about.
+    Tls,
     /// Nothing came for too long.
     Silence,
     /// The service's answer cannot be understood.
@@ -225,6 +228,12 @@ impl Error {
         matches!(self.0.kind, Kind::Network | Kind::Silence)
     }
 
+    /// TLS could not be agreed on, or the certificate is not trusted: by this machine's own view of whom it talks to.
+    /// Never repeated, as asking again would not mend it.
+    pub fn is_tls(&self) -> bool {
+        self.0.source.as_ref().and_then(|source| source.downcast_ref()).is_some_and(tls::is_why)
+    }
+
     /// The service answered with something that is not in its contract.
     pub fn is_invalid_answer(&self) -> bool {
         self.0.kind == Kind::Answer
@@ -248,6 +257,15 @@ impl Error {
     /// A file could not be written.
     pub fn is_file(&self) -> bool {
         matches!(self.0.kind, Kind::File | Kind::Exists)
+    }
+
+    /// A file could not be written because there is no room: the disk is full, a quota is used up, or files may not be
+    /// that large. [`Error::is_file`] too.
+    pub fn is_disk_full(&self) -> bool {
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        let source = self.0.source.as_ref().and_then(|source| source.downcast_ref::<io::Error>());
+        let full = |error: &io::Error| matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge);
+        self.0.kind == Kind::File && source.is_some_and(full)
     }
 
     /// The file is there already, and was not overwritten.

@@ -49,11 +49,12 @@ mod request;
 mod retry;
 mod submit;
 mod task;
+mod tls;
 mod video;
 mod wait;
 
 pub use client::{Client, ClientBuilder};
-pub use download::{Download, Saved};
+pub use download::{Download, Fetched, Saved};
 pub use error::{Charged, Error, Result};
 pub use frame::{Frame, PictureKind};
 pub use options::{AspectRatio, DurationSeconds, NotAllowed, Options, PersonGeneration, Resolution, SampleCount};

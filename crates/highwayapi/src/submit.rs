@@ -31,7 +31,7 @@ impl Client {
     ///
     /// It is repeated (up to [`crate::ClientBuilder::submit_attempts`], with a pause) only where nothing can have been
     /// processed: no connection came about, or the service said that it did not take it (429, or 503
-    /// `SERVICE_NOT_AVAILABLE`). Redirects are not followed.
+    /// `SERVICE_NOT_AVAILABLE`). A certificate that is not trusted ends it at once. Redirects are not followed.
     ///
     /// Dropping the future while it runs leaves open whether the service accepted.
     ///
@@ -121,7 +121,8 @@ impl Client {
                 let own = matches!(&error, raw::Error::Custom(_) | raw::Error::InvalidRequest(_))
                     || matches!(&error, raw::Error::CommunicationError(error) if error.is_builder());
                 let error = failure(error, WHAT, self.base_url(), charged, self.0.idle_timeout);
-                Err(Failure { error: told(error), again: charged == Charged::No && !own })
+                let again = charged == Charged::No && !own && !error.is_tls();
+                Err(Failure { error: told(error), again })
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::redact::clean;
 use crate::wait::Events;
 use crate::{Charged, Client, Error, Event, Result, TaskResult};
 
-/// A poll is small: one that takes longer than this hangs.
+/// A poll is small: one that takes longer than this hangs. Less, where the client waits less for anything.
 const POLL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Names one task of an account. Opaque.
@@ -71,17 +71,26 @@ pub struct Task {
     id: TaskId,
     /// Whether the service is known to have this task.
     pub(crate) seen: bool,
+    /// Submitted just now: it cannot be done yet.
+    pub(crate) new: bool,
     pub(crate) wait_timeout: Duration,
 }
 
 impl Task {
     pub(crate) fn submitted(client: Client, id: TaskId) -> Self {
-        Self { seen: true, ..Self::known(client, id) }
+        Self { seen: true, new: true, ..Self::known(client, id) }
     }
 
     pub(crate) fn known(client: Client, id: TaskId) -> Self {
         let wait_timeout = client.0.wait_timeout;
-        Self { client, id, seen: false, wait_timeout }
+        Self { client, id, seen: false, new: false, wait_timeout }
+    }
+
+    /// Says that the submit of this task is known to have been accepted, as from a record of it. Then a 404 is passed
+    /// over for a while, as just after a submit, and errors say [`Charged::Yes`].
+    #[must_use]
+    pub fn accepted(self) -> Self {
+        Self { seen: true, ..self }
     }
 
     /// The id. Keep it: with it everything after the submit can be done again.
@@ -105,22 +114,23 @@ impl Task {
         const WHAT: &str = "the poll";
         // Of a task that nobody has seen yet nothing is known.
         let paid = if self.seen { Charged::Yes } else { Charged::Unknown };
+        let limit = POLL_TIMEOUT.min(self.client.0.idle_timeout);
         let client = self.client.raw(self.client.0.hooks.clone());
         let id = types::TaskId(self.id.0.clone());
         let answer = async {
             match client.get_task_result(&id).await {
                 Ok(answer) => Ok(TaskResult::new(&self.client, &self.id, answer.into_inner())),
                 Err(raw::Error::UnexpectedResponse(response)) => {
-                    let answer = Answer::read(response, POLL_TIMEOUT).await;
-                    let charged = if answer.status == 404 { Charged::Unknown } else { paid };
-                    Err(answer.into_error(WHAT, charged, &self.client.0.key))
+                    let answer = Answer::read(response, limit).await;
+                    Err(answer.into_error(WHAT, paid, &self.client.0.key))
                 }
-                Err(error) => Err(failure(error, WHAT, self.client.base_url(), paid, POLL_TIMEOUT)),
+                Err(error) => Err(failure(error, WHAT, self.client.base_url(), paid, limit)),
             }
         };
-        let answer = tokio::time::timeout(POLL_TIMEOUT, answer).await;
-        answer.unwrap_or_else(|_| Err(silence(WHAT, paid, POLL_TIMEOUT))).map_err(|error| {
+        let answer = tokio::time::timeout(limit, answer).await;
+        answer.unwrap_or_else(|_| Err(silence(WHAT, paid, limit))).map_err(|error| {
             let error = error.with_task(&self.id);
+            let error = if error.is_tls() { error.ending("Asking costs nothing.") } else { error };
             match error.is_charged() {
                 Charged::Yes => error.ending(&format!("Task {} goes on regardless.", self.id)),
                 _ => error,

@@ -69,7 +69,7 @@ impl TaskResult {
     pub(crate) fn new(client: &Client, task_id: &TaskId, raw: types::TaskResult) -> Self {
         let task = raw.task;
         let reason = [task.reason, task.error, task.message].into_iter().flatten();
-        let videos = raw.videos.unwrap_or_default().into_iter();
+        let videos = raw.videos.unwrap_or_default().into_iter().enumerate();
         Self {
             task_id: task_id.clone(),
             status: TaskStatus::new(task.status, &client.0.key),
@@ -77,7 +77,7 @@ impl TaskResult {
             eta: task.eta.and_then(seconds),
             seed: raw.extra.and_then(|extra| extra.seed).and_then(whole),
             reason: reason.map(|text| clean(&text, &client.0.key)).find(|text| !text.is_empty()),
-            videos: videos.filter_map(|video| Video::new(client, task_id, video)).collect(),
+            videos: videos.filter_map(|(index, video)| Video::new(client, task_id, index, video)).collect(),
         }
     }
 
@@ -155,14 +155,22 @@ impl TaskResult {
 pub struct Video {
     pub(crate) client: Client,
     pub(crate) task_id: TaskId,
+    index: usize,
     url: String,
     ttl: Option<Duration>,
 }
 
 impl Video {
-    fn new(client: &Client, task_id: &TaskId, raw: types::VideoResult) -> Option<Self> {
+    fn new(client: &Client, task_id: &TaskId, index: usize, raw: types::VideoResult) -> Option<Self> {
         let url = raw.video_url.filter(|url| !url.trim().is_empty())?;
-        Some(Self { client: client.clone(), task_id: task_id.clone(), url, ttl: raw.video_url_ttl.and_then(seconds) })
+        let ttl = raw.video_url_ttl.and_then(seconds);
+        Some(Self { client: client.clone(), task_id: task_id.clone(), index, url, ttl })
+    }
+
+    /// Its place among the task's videos as the service lists them, counted from 0 and with those that have no link. It
+    /// stays the same when the links are made anew.
+    pub fn index(&self) -> usize {
+        self.index
     }
 
     /// The link, signature and all: whoever has it can fetch the video. Not for logs.
@@ -178,12 +186,23 @@ impl Video {
     /// Fetches the video into a file. Await it, or set something first.
     ///
     /// It goes to a part file beside the target (`clip.mp4.highway-part`) and gets its name only when it is whole: of the
-    /// announced length, an MP4 with all its boxes, and synced to disk. No credentials are sent to the file's host.
+    /// announced length and digest, an MP4 with all its boxes, and synced to disk. No credentials are sent to the file's
+    /// host.
+    ///
+    /// A connection that breaks off, falls silent or is too slow (less than 64 KiB within the client's `idle_timeout`),
+    /// and answers that ask to come back, are tried again from where it stopped: at most 5 times in a row that bring
+    /// less than 64 KiB. For a link that has expired the task is asked for a fresh one, at most 3 times.
+    ///
+    /// When it ends early (an error, a dropped future, a killed program), a part that can be continued stays, with a
+    /// small private file beside it that says what it is a part of (`clip.mp4.highway-part.json`). The next download of
+    /// the same video to the same path goes on from there, if the file host tells by a validator that the video is still
+    /// the same and the machine was not started anew in between.
     ///
     /// # Errors
     ///
     /// [`Error::is_already_exists`] when the target is there, before anything is fetched; [`Error::is_file`] when it
-    /// cannot be written; [`Error::is_download`] when the link has expired or what comes is no whole MP4.
+    /// cannot be written, and [`Error::is_disk_full`] when for want of room; [`Error::is_tls`] when the file host's
+    /// certificate is not trusted; [`Error::is_download`] when the video cannot be had or what comes is no whole MP4.
     pub fn download(&self, path: impl AsRef<Path>) -> Download<'_> {
         Download::new(self, path.as_ref().to_owned())
     }

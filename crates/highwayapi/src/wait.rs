@@ -54,8 +54,8 @@ impl<R> Event<R> {
 /// The events of one wait: a [`Stream`] that ends with [`Event::Done`] or an error.
 ///
 /// A poll that fails for a passing reason (network, 404 of a task that was there, 408, 425, 429, 5xx, an answer that is
-/// none of the service's) is told and repeated, up to 12 times in a row with growing pauses. 401, 403 and other refusals
-/// end the wait at once. A status that this crate does not know is taken for "not finished".
+/// none of the service's) is told and repeated, up to 12 times in a row with growing pauses. 401, 403 and other refusals,
+/// and a certificate that is not trusted, end the wait at once. A status that this crate does not know is taken for "not finished".
 pub struct Events {
     step: Step,
 }
@@ -125,7 +125,7 @@ impl Waiter {
         Self {
             deadline: now.checked_add(task.wait_timeout),
             // A task that was submitted just now is not done yet; one from earlier may be.
-            next_poll: if task.seen { now + interval } else { now },
+            next_poll: if task.new { now + interval } else { now },
             interval,
             failures: 0,
             task,
@@ -192,7 +192,7 @@ impl Waiter {
 }
 
 /// Whether the next poll may fare better.
-fn passing(error: &Error, seen: bool) -> bool {
+pub(crate) fn passing(error: &Error, seen: bool) -> bool {
     match error.status() {
         Some(404) => seen,
         Some(408 | 425 | 429) => true,
