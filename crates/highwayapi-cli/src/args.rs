@@ -206,7 +206,7 @@ pub(crate) struct Resume {
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
     /// Replaces files that are there already
-    #[arg(long, requires = "output")]
+    #[arg(long, conflicts_with = "all")]
     pub(crate) overwrite: bool,
     #[command(flatten)]
     pub(crate) service: Service,

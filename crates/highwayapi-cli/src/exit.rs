@@ -17,6 +17,16 @@ const STILL_RUNNING: u8 = 4;
 const ACCOUNT: u8 = 5;
 const NOT_FETCHED: u8 = 6;
 
+/// What was typed is no command, or asks for help.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    say::err("\ncharged: no");
+    ExitCode::from(BAD_INPUT)
+}
+
 /// Why the command did not do what was asked.
 pub(crate) struct Failure {
     code: u8,
@@ -228,9 +238,7 @@ impl From<highwayapi_jobs::Error> for Failure {
         };
         failure.causes = causes(&error);
         for problem in error.problems() {
-            let because = causes(&problem.error).into_iter().map(|cause| format!(": {cause}"));
-            let file = near(&problem.file);
-            failure.causes.push(format!("{file}: {}{}", problem.error, because.collect::<String>()));
+            failure.causes.push(format!("{}: {}", near(&problem.file), whole(&problem.error)));
         }
         failure.job = error.job().map(ToString::to_string);
         failure.task_id = error.task_id().map(ToString::to_string);
@@ -261,6 +269,16 @@ fn code(error: &highwayapi_jobs::Error) -> u8 {
             _ => FAILED,
         }
     }
+}
+
+/// An error and what led to it, in one line.
+pub(crate) fn whole(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    for cause in causes(error) {
+        text.truncate(text.trim_end_matches('.').len());
+        text = format!("{text}: {cause}");
+    }
+    text
 }
 
 /// What led to an error, outermost first.

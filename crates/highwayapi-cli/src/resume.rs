@@ -22,7 +22,7 @@ pub(crate) async fn resume(args: Resume) -> Result<(), Failure> {
         return all(&jobs, report, &interrupts).await;
     };
     let mut job = jobs.take_up(&jobs.find(&id).await?.job.id).await?;
-    if let Some(output) = args.output {
+    if let Some(output) = args.output.or_else(|| job.job().output.clone().filter(|_| args.overwrite)) {
         job.redirect(output, args.overwrite).await?;
     }
     steps::finish(&mut job, &report, &interrupts).await

@@ -8,7 +8,7 @@ use highwayapi_sandbox::Sandbox;
 use serde_json::json;
 
 use crate::args::{Generate, Serve};
-use crate::exit::Failure;
+use crate::exit::{Failure, whole};
 use crate::interrupt::Interrupts;
 use crate::say;
 
@@ -55,10 +55,4 @@ pub(crate) async fn serve(args: Serve) -> Result<(), Failure> {
         None => Ok(()),
         Some(ended) => ended.map_err(|error| Failure::bad_input(error.to_string())),
     }
-}
-
-/// An error and what led to it, in one line.
-fn whole(error: &dyn std::error::Error) -> String {
-    let source = error.source().map(|source| format!(": {}", whole(source)));
-    format!("{error}{}", source.unwrap_or_default())
 }

@@ -9,7 +9,7 @@ use highwayapi_jobs::{Entry, State, verify};
 use serde_json::{Value, json};
 
 use crate::args::{Prune, Show, Tasks, TasksCommand, Verify};
-use crate::exit::{Failure, causes};
+use crate::exit::{Failure, whole};
 use crate::{say, service};
 
 pub(crate) async fn tasks(args: Tasks) -> Result<(), Failure> {
@@ -95,7 +95,7 @@ pub(crate) fn print(entry: &Entry, json: bool) {
         return;
     }
     let job = &entry.job;
-    let line = |name: &str, text: &dyn std::fmt::Display| say::out(format_args!("{name:<10} {text}"));
+    let line = |name: &str, text: &dyn std::fmt::Display| say::out(format_args!("{name:<17}  {text}"));
     let time = |time: SystemTime| humantime::format_rfc3339_seconds(time.max(SystemTime::UNIX_EPOCH)).to_string();
     line("job", &job.id);
     line("state", &if entry.held { format!("{}, at work this moment", job.state) } else { job.state.to_string() });
@@ -193,10 +193,7 @@ pub(crate) async fn check(args: Verify) -> Result<(), Failure> {
             (Ok(sidecar), false) => {
                 say::out(format_args!("{}: as it was fetched (task {})", clip.display(), sidecar.task_id));
             }
-            (Err(error), _) => {
-                let because = causes(&error).into_iter().map(|cause| format!(": {cause}"));
-                problems.push(format!("{error}{}", because.collect::<String>()));
-            }
+            (Err(error), _) => problems.push(whole(&error)),
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(Failure::not_as_fetched(problems)) }

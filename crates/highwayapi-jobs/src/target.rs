@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use highwayapi::TaskId;
+
 use crate::error::{Error, Result};
 use crate::sidecar::Sidecar;
 
@@ -27,8 +29,8 @@ pub(crate) fn absolute(path: PathBuf) -> Result<PathBuf> {
     std::path::absolute(&path).map_err(|error| mistake(format!("{} is no path", path.display())).with_source(error))
 }
 
-/// Whether `count` clips and their sidecars can be made there. May block.
-pub(crate) fn check(output: &Path, count: usize, overwrite: bool) -> Result<()> {
+/// Whether `count` clips and their sidecars can be made there; those of the task itself may be there already. May block.
+pub(crate) fn check(output: &Path, count: usize, overwrite: bool, task_id: Option<&TaskId>) -> Result<()> {
     let folder = output.parent().unwrap_or(Path::new("/"));
     if !folder.is_dir() {
         return Err(mistake(format!("there is no folder {}", folder.display())));
@@ -41,6 +43,9 @@ pub(crate) fn check(output: &Path, count: usize, overwrite: bool) -> Result<()> 
         }
         if sidecar == clip {
             return Err(mistake("a video cannot be named .json; what made it is written there".to_owned()));
+        }
+        if task_id.is_some() && Sidecar::of(&clip).ok().map(|known| known.task_id).as_ref() == task_id {
+            continue;
         }
         let existing = [clip, sidecar].into_iter().find(|path| path.symlink_metadata().is_ok());
         if let (Some(path), false) = (existing, overwrite) {

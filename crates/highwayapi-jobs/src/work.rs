@@ -96,7 +96,7 @@ impl HeldJob {
         let Job { output, overwrite, .. } = &self.held.job;
         if let (Some(output), overwrite) = (output.clone(), *overwrite) {
             let count = self.held.job.samples();
-            if let Err(error) = blocking(move || target::check(&output, count, overwrite)).await? {
+            if let Err(error) = blocking(move || target::check(&output, count, overwrite, None)).await? {
                 self.held.forget().await?;
                 return Err(error);
             }
@@ -261,14 +261,13 @@ impl HeldJob {
             self.held.job.overwrite |= overwrite;
             return self.held.save().await;
         }
+        let intact = self.is_intact().await?;
         let (job, to) = (self.held.job.clone(), output.clone());
-        blocking(move || target::check(&to, job.samples(), overwrite)).await??;
-        if self.is_intact().await? {
-            let (job, to) = (self.held.job.clone(), output.clone());
-            self.held.job.clips = blocking(move || copies(&job, &to, overwrite)).await??;
-        } else {
-            self.held.job.clips.clear();
-        }
+        self.held.job.clips = blocking(move || {
+            target::check(&to, job.samples(), overwrite, job.task_id.as_ref())?;
+            if intact { copies(&job, &to, overwrite) } else { Ok(Vec::new()) }
+        })
+        .await??;
         (self.held.job.output, self.held.job.overwrite) = (Some(output), overwrite);
         self.held.save().await
     }

@@ -20,7 +20,8 @@ fn generate() {
 
 #[test]
 fn the_smaller_ones() {
-    let all = ["submit", "wait", "fetch", "sandbox"].map(|command| format!("highway {command}\n{}", help(&[command])));
+    let all = ["submit", "wait", "fetch", "resume", "adopt", "resolve", "tasks", "show", "verify", "sandbox"]
+        .map(|command| format!("highway {command}\n{}", help(&[command])));
     // `submit` repeats the fields of `generate`: only its head is of interest.
     let [submit, rest @ ..] = &all;
     let submit: Vec<&str> = submit.lines().take(4).collect();

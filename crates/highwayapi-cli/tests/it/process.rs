@@ -1,15 +1,20 @@
 //! Running the command.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 #[cfg(unix)]
 use std::process::Child;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The command with nothing of the developer's own environment that would change what it does.
 pub(crate) fn highway(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_highway"));
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.env_remove("HIGHWAY_API_KEY").env_remove("HIGHWAY_BASE_URL").env_remove("COLUMNS");
+    // A record of its own: nobody remembers what another test has paid for.
+    static COMMANDS: AtomicU32 = AtomicU32::new(0);
+    let name = format!("state-{}-{}", std::process::id(), COMMANDS.fetch_add(1, Ordering::Relaxed));
+    command.env("HIGHWAY_STATE", Path::new(env!("CARGO_TARGET_TMPDIR")).join(name));
     command
 }
 

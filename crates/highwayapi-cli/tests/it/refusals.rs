@@ -56,7 +56,7 @@ fn bad_input_is_named_and_exits_with_2() {
 fn without_a_key_the_way_out_is_told() {
     let done = run(&["generate", &photograph("first.jpg"), &photograph("last.jpg"), "-p", "x", "-o", "/tmp/none.mp4"]);
     assert_eq!(done.code, Some(2));
-    insta::assert_snapshot!(done.stderr, @"highway: no API key: set HIGHWAY_API_KEY; without one there is the sandbox (`highway generate --sandbox`)");
+    insta::assert_snapshot!(done.stderr, @"highway: no API key: set HIGHWAY_API_KEY; without one there is the sandbox (`highway generate --sandbox`)\n  charged: no");
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_folder_in_which_nothing_can_be_made_is_found_before_anything_is_sent() {
     let output = highway(&args).env("HIGHWAY_API_KEY", "sk-1").env("HIGHWAY_BASE_URL", NOWHERE).output();
     let done = crate::process::Done::from(output.expect("the command runs"));
     assert_eq!(done.code, Some(2));
-    let expected = "highway: output: no file can be made in /proc: ";
+    let expected = "highway: output: no file can be made in /proc; choose another folder\n  because: ";
     assert!(done.stderr.starts_with(expected), "{}", done.stderr);
 }
 
@@ -93,5 +93,5 @@ fn a_task_of_which_nothing_is_heard_is_not_said_to_go_on() {
     crate::process::interrupt(&process);
     let done = crate::process::Done::from(process.wait_with_output().expect("it ends"));
     assert_eq!(done.code, Some(1), "{}", done.stderr);
-    assert_eq!(done.stderr, "highway: stopped waiting; nothing was heard of task 7b8e1d1c yet\n");
+    assert_eq!(done.stderr, "highway: stopped waiting; nothing was heard of task 7b8e1d1c yet\n  charged: unknown\n");
 }

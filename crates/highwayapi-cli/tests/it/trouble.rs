@@ -15,7 +15,8 @@ const ID: &str = "7b8e1d1c-52ab-4f7c-9c3e-0a6c5f6f2d11";
 
 fn command(fake: &Fake, folder: &Path, args: &[&str]) -> Command {
     let mut command = highway(args);
-    command.current_dir(folder).env("HIGHWAY_BASE_URL", &fake.base_url).env("HIGHWAY_API_KEY", "sk-1");
+    command.current_dir(folder).env("HIGHWAY_STATE", folder.join("state"));
+    command.env("HIGHWAY_BASE_URL", &fake.base_url).env("HIGHWAY_API_KEY", "sk-1");
     command
 }
 
@@ -40,7 +41,7 @@ fn a_submit_whose_answer_is_lost_is_not_repeated() {
     let fake = Fake::start(|_, _| Reply::Close);
     let done = Done::from(submit(&fake, folder.path()).output().expect("the command runs"));
     assert_eq!(done.code, Some(3), "{}", done.stderr);
-    assert!(done.stderr.contains("before you submit again"), "{}", done.stderr);
+    assert!(done.stderr.contains("highway resolve "), "{}", done.stderr);
     assert!(fake.request().starts_with("POST ") && fake.is_idle());
 }
 
@@ -63,8 +64,8 @@ fn the_first_ctrl_c_waits_for_the_answer_and_the_second_leaves() {
     interrupt(&process);
     let (code, text) = end(process, stderr);
     assert_eq!(code, Some(3), "{text}");
-    assert!(text.contains("whether the submit was accepted and charged is unknown"), "{text}");
-    assert!(text.contains("before you submit again"), "{text}");
+    assert!(text.contains("whether the submit was accepted is unknown"), "{text}");
+    assert!(text.contains("highway resolve "), "{text}");
     assert!(fake.is_idle());
 }
 
@@ -84,7 +85,7 @@ fn ctrl_c_ends_the_pause_before_another_attempt() {
     let (code, text) = end(process, stderr);
     assert!(pressed.elapsed() < Duration::from_secs(5));
     assert_eq!(code, Some(1), "{text}");
-    assert_eq!(text, "highway: stopped before anything was accepted; nothing was charged\n");
+    assert_eq!(text, "highway: stopped before anything was accepted\n  charged: no\n");
     assert!(fake.is_idle());
 }
 
@@ -119,23 +120,28 @@ fn one_video_that_cannot_be_fetched_does_not_give_up_the_others() {
     let fake = Fake::start(|request, own_url| succeeded(request, own_url, "http://127.0.0.1:9"));
     let done = run(&fake, folder.path(), &["fetch", ID]);
     assert_eq!((done.code, done.stdout.as_str()), (Some(6), "clip-2.mp4\n"), "{}", done.stderr);
-    assert!(done.stderr.contains(&format!("task {ID} is finished and paid for")), "{}", done.stderr);
+    assert!(done.stderr.contains("1 of 2 videos could not be fetched"), "{}", done.stderr);
     assert!(done.stderr.contains("because: clip-1.mp4: "), "{}", done.stderr);
-    assert!(done.stderr.contains(&format!("highway fetch {ID} -o FILE")), "{}", done.stderr);
+    assert!(done.stderr.contains("to fetch again: highway resume "), "{}", done.stderr);
     assert!(folder.path().join("clip-2.json").is_file() && !folder.path().join("clip-1.mp4").exists());
 }
 
 #[test]
-fn a_record_that_cannot_be_written_does_not_give_up_the_others() {
+fn a_sidecar_that_cannot_be_written_does_not_give_up_the_others() {
     let folder = TempDir::new().expect("a folder");
     let fake = Fake::start(|request, own_url| succeeded(request, own_url, own_url));
-    // What the record would be renamed to is a folder that is not empty.
+    // What the sidecar would be renamed to is a folder that is not empty.
     std::fs::create_dir_all(folder.path().join("clip-1.json/full")).expect("made");
     let done = run(&fake, folder.path(), &["fetch", ID, "--overwrite"]);
-    assert_eq!((done.code, done.stdout.as_str()), (Some(6), "clip-1.mp4\nclip-2.mp4\n"), "{}", done.stderr);
-    assert!(done.stderr.contains("clip-1.mp4 is there, but its .json cannot be written"), "{}", done.stderr);
-    assert!(done.stderr.contains(&format!("highway fetch {ID} -o FILE")), "{}", done.stderr);
-    assert!(folder.path().join("clip-2.json").is_file());
+    assert_eq!((done.code, done.stdout.as_str()), (Some(6), "clip-2.mp4\n"), "{}", done.stderr);
+    assert!(done.stderr.contains("clip-1.json cannot be written"), "{}", done.stderr);
+    // Without its sidecar a clip has no name; it is there all the same.
+    assert!(!folder.path().join("clip-1.mp4").exists() && folder.path().join("clip-1.mp4.highway-part").is_file());
+    std::fs::remove_dir_all(folder.path().join("clip-1.json")).expect("removed");
+    let done = run(&fake, folder.path(), &["resume", "--all"]);
+    assert_eq!((done.code, done.stdout.as_str()), (Some(0), "clip-1.mp4\nclip-2.mp4\n"), "{}", done.stderr);
+    let fetched = (0..5).filter(|_| fake.request().starts_with("GET /clip.mp4")).count();
+    assert!(fetched == 2 && fake.is_idle(), "{fetched}");
 }
 
 #[cfg(unix)]
@@ -153,7 +159,7 @@ fn ctrl_c_while_fetching_tells_that_the_task_is_finished() {
     let (code, text) = end(process, stderr);
     assert_eq!(code, Some(6), "{text}");
     assert!(text.contains(&format!("stopped; task {ID} is finished and paid for")), "{text}");
-    assert!(text.contains(&format!("highway fetch {ID} -o FILE")), "{text}");
+    assert!(text.contains("to fetch again: highway resume "), "{text}");
 }
 
 #[test]
@@ -169,8 +175,9 @@ fn fetch_bears_with_a_poll_that_fails_and_does_not_wait_for_a_task_that_runs() {
     });
     let done = run(&fake, folder.path(), &["fetch", ID]);
     assert_eq!(done.code, Some(4), "{}", done.stderr);
-    assert!(done.stderr.contains(&format!("highway wait {ID}")), "{}", done.stderr);
-    assert!(fake.request().starts_with("GET ") && fake.request().starts_with("GET ") && fake.is_idle());
+    assert!(done.stderr.contains("to go on: highway resume "), "{}", done.stderr);
+    // One that fails, one that tells that there is such a task, one that tells how far it is.
+    assert!((0..3).all(|_| fake.request().starts_with("GET ")) && fake.is_idle());
 }
 
 #[test]
@@ -184,7 +191,7 @@ fn a_task_that_runs_while_the_key_is_refused_can_be_taken_up_again() {
     let done = run(&fake, folder.path(), &args);
     assert_eq!(done.code, Some(5), "{}", done.stderr);
     assert!(done.stderr.starts_with(&format!("task {ID}\n")), "{}", done.stderr);
-    assert!(done.stderr.contains(&format!("highway wait {ID}")), "{}", done.stderr);
+    assert!(done.stderr.contains("to go on: highway resume "), "{}", done.stderr);
 }
 
 #[test]
@@ -202,13 +209,13 @@ fn a_submit_that_is_refused_for_its_input_exits_with_2_and_a_task_never_does() {
 fn an_id_that_standard_output_does_not_take_is_told_on_standard_error() {
     let folder = TempDir::new().expect("a folder");
     let fake = Fake::start(|_, _| accepted());
-    for json in [&[][..], &["--json"]] {
-        let mut process = submit(&fake, folder.path()).args(json).stdout(Stdio::piped()).spawn().expect("it runs");
+    for again in [&["--again"][..], &["--again", "--json"]] {
+        let mut process = submit(&fake, folder.path()).args(again).stdout(Stdio::piped()).spawn().expect("it runs");
         drop(process.stdout.take());
         let stderr = process.stderr.take().expect("piped");
         let (code, text) = end(process, stderr);
         assert_eq!(code, Some(4), "{text}");
-        assert!(text.contains(ID) && text.contains("highway wait") && !text.contains("panicked"), "{text}");
+        assert!(text.contains(ID) && text.contains("highway resume ") && !text.contains("panicked"), "{text}");
     }
 }
 

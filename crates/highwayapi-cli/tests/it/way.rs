@@ -33,7 +33,8 @@ impl Server {
 
     fn command(&self, folder: &Path, args: &[&str]) -> Command {
         let mut command = highway(args);
-        command.current_dir(folder).env("HIGHWAY_BASE_URL", &self.base_url).env("HIGHWAY_API_KEY", &self.key);
+        command.current_dir(folder).env("HIGHWAY_STATE", folder.join("state"));
+        command.env("HIGHWAY_BASE_URL", &self.base_url).env("HIGHWAY_API_KEY", &self.key);
         command
     }
 
@@ -75,7 +76,7 @@ fn generate_with_its_own_sandbox_makes_clips_and_their_records() {
     let events = lines(&done.stdout);
     let names: Vec<&str> = events.iter().map(|event| event["event"].as_str().expect("a name")).collect();
     assert_eq!(names[..2], ["submitting", "submitted"]);
-    assert_eq!(names[names.len() - 5..], ["fetching", "saved", "fetching", "saved", "done"]);
+    assert_eq!(names[names.len() - 5..], ["fetching", "fetching", "saved", "saved", "done"]);
     assert_eq!(events.last().expect("the result")["clips"].as_array().expect("clips").len(), 2);
 
     assert!(is_mp4(&folder.path().join("dusk-1.mp4")) && is_mp4(&folder.path().join("dusk-2.mp4")));
@@ -103,7 +104,7 @@ fn submit_wait_and_fetch_are_the_same_in_steps() {
 
     let early = server.run(folder.path(), &["wait", id, "--timeout", "0s"]);
     assert_eq!(early.code, Some(4), "{}", early.stderr);
-    assert!(early.stderr.contains(&format!("highway wait {id}")), "{}", early.stderr);
+    assert!(early.stderr.contains("to go on: highway resume "), "{}", early.stderr);
 
     let waited = server.run(folder.path(), &["wait", id]);
     assert_eq!(waited.code, Some(0), "{}", waited.stderr);
@@ -112,9 +113,14 @@ fn submit_wait_and_fetch_are_the_same_in_steps() {
     assert!(is_mp4(&folder.path().join("a.mp4")));
 
     let again = server.run(folder.path(), &["fetch", id, "-o", "a.mp4"]);
-    assert_eq!(again.code, Some(2));
-    let over = server.run(folder.path(), &["fetch", id, "-o", "a.mp4", "--overwrite"]);
+    assert_eq!((again.code, again.stdout.as_str()), (Some(0), "a.mp4\n"), "{}", again.stderr);
+    fs::write(folder.path().join("mine.mp4"), "mine").expect("written");
+    let mine = server.run(folder.path(), &["fetch", id, "-o", "mine.mp4"]);
+    assert_eq!(mine.code, Some(2), "{}", mine.stderr);
+    assert_eq!(fs::read(folder.path().join("mine.mp4")).expect("mine"), b"mine");
+    let over = server.run(folder.path(), &["fetch", id, "-o", "mine.mp4", "--overwrite"]);
     assert_eq!(over.code, Some(0), "{}", over.stderr);
+    assert!(is_mp4(&folder.path().join("mine.mp4")));
 }
 
 #[test]
@@ -149,7 +155,7 @@ fn ctrl_c_stops_the_waiting_and_tells_how_to_go_on() {
     let result: Value = serde_json::from_str(rest.last().expect("a result")).expect("JSON");
     assert_eq!(process.wait().expect("it ends").code(), Some(4));
     assert_eq!((&result["exit_code"], &result["charged"]), (&4.into(), &"yes".into()));
-    assert!(result["hints"][0].as_str().is_some_and(|hint| hint.starts_with("to wait for it: highway wait ")));
+    assert!(result["hints"][0].as_str().is_some_and(|hint| hint.starts_with("to go on: highway resume ")));
 }
 
 /// As in `highway generate --json | head -1`.
