@@ -108,11 +108,15 @@ impl HeldJob {
                 self.save_insistently().await.map_err(|error| Error::unrecorded(&self.job, &id, error))
             }
             Err(error) => {
-                let event = match error.is_charged() {
-                    Charged::No => Event::Refused,
-                    Charged::Yes | Charged::Unknown => Event::AnswerLost,
+                let (event, why) = match error.is_charged() {
+                    Charged::No if self.job.attempt == 1 => (Event::Refused, error.to_string()),
+                    Charged::No => {
+                        let why = format!("an earlier answer was never seen; sent again, it brought: {error}");
+                        (Event::RefusedAgain, why)
+                    }
+                    Charged::Yes | Charged::Unknown => (Event::AnswerLost, error.to_string()),
                 };
-                self.job.apply(event, Some(error.to_string()))?;
+                self.job.apply(event, Some(why))?;
                 if let Err(unsaved) = self.save_insistently().await {
                     // It will be taken for unknown, which is safe.
                     tracing::warn!(job = %self.job.id, error = %unsaved, "the end of a submit could not be written down");
