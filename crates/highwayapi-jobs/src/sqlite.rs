@@ -96,7 +96,7 @@ impl SqliteStore {
     fn new(place: String, open: impl Fn() -> rusqlite::Result<Connection>, process: Process) -> Result<Self> {
         let connection = prepare(open).map_err(|error| failed(&place, error))?;
         let shared = Shared { place, connection: Mutex::new(connection), process, holds: Mutex::new(HashMap::new()) };
-        let version = shared.write(migrate)?;
+        let version = shared.write(|transaction| migrate(transaction, MIGRATIONS))?;
         if version as usize > MIGRATIONS.len() {
             let text = format!("the record {} was written by a later version of this program", shared.place);
             return Err(Error::store(text));
@@ -298,9 +298,9 @@ fn prepare(open: impl Fn() -> rusqlite::Result<Connection>) -> rusqlite::Result<
 }
 
 /// Takes the file from whatever version it has to this one, and tells the version that it has then.
-fn migrate(transaction: &Transaction<'_>) -> rusqlite::Result<u32> {
+fn migrate(transaction: &Transaction<'_>, steps: &[&str]) -> rusqlite::Result<u32> {
     let mut version: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    for step in MIGRATIONS.iter().skip(version as usize) {
+    for step in steps.iter().skip(version as usize) {
         transaction.execute_batch(step)?;
         version += 1;
         transaction.pragma_update(None, "user_version", version)?;
