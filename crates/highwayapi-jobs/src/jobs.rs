@@ -10,6 +10,7 @@ use highwayapi::{Client, FirstLastFrame, TaskId};
 use crate::asked::{Asked, Fingerprint, Pictures};
 use crate::error::{Error, Result};
 use crate::job::{Job, JobId};
+use crate::sidecar::Sidecar;
 use crate::sqlite::SqliteStore;
 use crate::state::{Event, State};
 use crate::store::{Added, Entry, Held, Store};
@@ -110,14 +111,14 @@ impl Jobs {
     }
 
     /// Takes in a task that was submitted elsewhere, once the service has told of it; one that is in the record already
-    /// is taken up.
+    /// is taken up, unless it was given up.
     ///
     /// # Errors
     ///
     /// When the service does not know it or cannot be asked; nothing is written down then.
     pub async fn adopt(&self, task_id: &TaskId, output: Option<PathBuf>, overwrite: bool) -> Result<HeldJob> {
         let known = self.of_task(task_id).await?;
-        if let Some(known) = known {
+        if let Some(known) = known.filter(|known| known.state != State::Dropped) {
             return self.take_up(&known.id).await;
         }
         self.client.task(task_id.clone()).poll().await?;
@@ -212,7 +213,8 @@ impl Jobs {
     async fn of_task(&self, task_id: &TaskId) -> Result<Option<Job>> {
         let service = self.client.base_url();
         let same = |job: &Job| job.task_id.as_ref() == Some(task_id) && job.service == service;
-        Ok(self.list().await?.into_iter().map(|entry| entry.job).find(same))
+        // The newest: after one that was given up may come one that was not.
+        Ok(self.list().await?.into_iter().rev().map(|entry| entry.job).find(same))
     }
 }
 
@@ -280,7 +282,11 @@ impl<'a> Submission<'a> {
                     return Ok(job);
                 }
                 Added::Same(same) => {
-                    let held = self.jobs.take_up(&same.id).await?;
+                    let held = match self.jobs.take_up(&same.id).await {
+                        // Forgotten in between.
+                        Err(error) if error.is_not_found() => continue,
+                        held => held?,
+                    };
                     match held.job().state {
                         State::Unknown => return Err(Error::unresolved(held.job())),
                         state if state.is_paid() => return Ok(held.earlier()),
@@ -316,8 +322,17 @@ impl std::fmt::Debug for Submission<'_> {
 
 /// The working directory may be another one next time.
 pub(crate) fn absolute(path: PathBuf) -> Result<PathBuf> {
-    std::path::absolute(&path)
-        .map_err(|error| Error::input(format!("output: {} is no path", path.display())).with_source(error))
+    let absolute = std::path::absolute(&path)
+        .map_err(|error| Error::input(format!("output: {} is no path", path.display())).with_source(error))?;
+    if absolute.file_name().is_none() {
+        return Err(Error::input(format!("output: {} names no file", path.display())));
+    }
+    // Better now than when it is paid for.
+    if Sidecar::path(&absolute) == absolute {
+        let text = format!("output: {} is where the clip's sidecar goes; expected something.mp4", path.display());
+        return Err(Error::input(text));
+    }
+    Ok(absolute)
 }
 
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
