@@ -99,10 +99,8 @@ impl Report {
         match step {
             Step::Progress(result) => self.progress(result),
             Step::PollFailed { error, failures, pause, .. } => self.poll_failed(error, failures, pause),
-            Step::Succeeded(_) => {}
             Step::Fetching { sample, file, .. } => self.fetching(job, sample, file),
             Step::Bytes { done, length, .. } => self.fetched(done, length),
-            Step::Saved(clip) => self.saved(job, clip),
             _ => {}
         }
     }

@@ -119,9 +119,7 @@ pub(crate) async fn fetch(args: Fetch) -> Result<(), Failure> {
     };
     let result = result.ok_or_else(|| Failure::interrupted(job.job()))??;
     let fetched = interrupts.stoppable(job.fetch(&result, |step| report.step(&id, step))).await;
-    fetched.ok_or_else(|| Failure::interrupted(job.job()))??;
-    report.done(job.job());
-    Ok(())
+    told(&job, fetched, &report)
 }
 
 pub(crate) async fn adopt(args: Adopt) -> Result<(), Failure> {
@@ -152,20 +150,16 @@ async fn take(jobs: &Jobs, id: &str, report: &Report, interrupts: &Interrupts) -
 /// Works a job through to its end and says where its clips are.
 pub(crate) async fn finish(job: &mut HeldJob, report: &Report, interrupts: &Interrupts) -> Result<(), Failure> {
     let id = job.job().id.clone();
-    let mut saved = Vec::new();
-    let finished = interrupts
-        .stoppable(job.finish(|step| {
-            if let Step::Saved(clip) = &step {
-                saved.push(clip.sample);
-            }
-            report.step(&id, step);
-        }))
-        .await;
-    finished.ok_or_else(|| Failure::interrupted(job.job()))??;
-    // What was there already is an answer too.
-    for clip in job.job().clips.iter().filter(|clip| !saved.contains(&clip.sample)) {
-        report.saved(&id, clip);
+    let finished = interrupts.stoppable(job.finish(|step| report.step(&id, step))).await;
+    told(job, finished, report)
+}
+
+/// Says which clips are there, in their order, also where not all of them are.
+fn told(job: &HeldJob, done: Option<highwayapi_jobs::Result<()>>, report: &Report) -> Result<(), Failure> {
+    for clip in &job.job().clips {
+        report.saved(&job.job().id, clip);
     }
+    done.ok_or_else(|| Failure::interrupted(job.job()))??;
     report.done(job.job());
     Ok(())
 }

@@ -63,13 +63,13 @@ impl Jobs {
     }
 
     /// Takes in a task that was submitted elsewhere, once the service has told of it; one that is in the record already
-    /// is taken up.
+    /// is taken up, unless it was given up.
     ///
     /// # Errors
     ///
     /// When the service does not know it or cannot be asked; nothing is written down then.
     pub async fn adopt(&self, task_id: &TaskId, mut on_step: impl FnMut(Step<'_>) + Send) -> Result<HeldJob> {
-        if let Some(known) = self.of_task(task_id).await? {
+        if let Some(known) = self.of_task(task_id).await?.filter(|known| known.state != State::Dropped) {
             return self.take_up(&known.id).await;
         }
         let mut events = self.client.task(task_id.clone()).events();
@@ -139,7 +139,8 @@ impl Jobs {
     async fn of_task(&self, task_id: &TaskId) -> Result<Option<Job>> {
         let service = self.client.base_url();
         let same = |job: &Job| job.task_id.as_ref() == Some(task_id) && job.service == service;
-        Ok(self.list().await?.into_iter().map(|entry| entry.job).find(same))
+        // The newest: after one that was given up may come one that was not.
+        Ok(self.list().await?.into_iter().rev().map(|entry| entry.job).find(same))
     }
 }
 
@@ -211,7 +212,11 @@ impl<'a> Submission<'a> {
                     return Ok(job);
                 }
                 Added::Same(same) => {
-                    let held = self.jobs.take_up(&same.id).await?;
+                    let held = match self.jobs.take_up(&same.id).await {
+                        // Forgotten in between.
+                        Err(error) if error.is_not_found() => continue,
+                        held => held?,
+                    };
                     match held.job().state {
                         State::Unknown => return Err(Error::unresolved(held.job())),
                         state if state.is_paid() => return Ok(held.earlier()),

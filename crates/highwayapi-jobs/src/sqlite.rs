@@ -2,12 +2,12 @@
 
 mod process;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -47,8 +47,16 @@ struct Shared {
     place: String,
     connection: Mutex<Connection>,
     process: Process,
-    /// Tokens of the holds of this process.
-    holds: Mutex<HashSet<String>>,
+    /// The holds of this process, by their tokens.
+    holds: Mutex<HashMap<String, Weak<Grip>>>,
+}
+
+/// What keeps a job held: its [`Hold`] has it, and so has every write of that hold that is under way. A hold that is
+/// dropped with a write behind it ends after that write, or the write would be refused.
+struct Grip {
+    shared: Arc<Shared>,
+    id: JobId,
+    token: String,
 }
 
 impl SqliteStore {
@@ -87,8 +95,8 @@ impl SqliteStore {
 
     fn new(place: String, open: impl Fn() -> rusqlite::Result<Connection>, process: Process) -> Result<Self> {
         let connection = prepare(open).map_err(|error| failed(&place, error))?;
-        let shared = Shared { place, connection: Mutex::new(connection), process, holds: Mutex::new(HashSet::new()) };
-        let version = shared.write(migrate)?;
+        let shared = Shared { place, connection: Mutex::new(connection), process, holds: Mutex::new(HashMap::new()) };
+        let version = shared.write(|transaction| migrate(transaction, MIGRATIONS))?;
         if version as usize > MIGRATIONS.len() {
             let text = format!("the record {} was written by a later version of this program", shared.place);
             return Err(Error::store(text));
@@ -165,12 +173,14 @@ impl Store for SqliteStore {
     }
 
     fn save<'a>(&'a self, hold: &'a Hold, job: &'a Job) -> Pending<'a, ()> {
-        let (id, token, job) = (hold.id().clone(), hold.token().to_owned(), job.clone());
+        let (grip, job) = (self.0.grip(hold), job.clone());
         self.call(move |shared| {
+            let Some(grip) = grip else { return Err(shared.not_held()) };
             let text = shared.text(&job)?;
             let save = "UPDATE jobs SET job = ? WHERE id = ? AND holder = ?";
-            let saved = shared.write(|transaction| transaction.execute(save, [&text, id.as_str(), &token]))?;
-            shared.must_be_held(saved)
+            let saved =
+                shared.write(|transaction| transaction.execute(save, [&text, grip.id.as_str(), &grip.token]))?;
+            if saved == 1 { Ok(()) } else { Err(shared.not_held()) }
         })
     }
 
@@ -189,11 +199,13 @@ impl Store for SqliteStore {
     }
 
     fn remove(&self, hold: Hold) -> Pending<'_, ()> {
+        let grip = self.0.grip(&hold);
         self.call(move |shared| {
+            let Some(grip) = grip else { return Err(shared.not_held()) };
             let remove = "DELETE FROM jobs WHERE id = ? AND holder = ?";
-            let removed =
-                shared.write(|transaction| transaction.execute(remove, [hold.id().as_str(), hold.token()]))?;
-            shared.must_be_held(removed)
+            let removed = shared.write(|transaction| transaction.execute(remove, [grip.id.as_str(), &grip.token]))?;
+            drop(hold);
+            if removed == 1 { Ok(()) } else { Err(shared.not_held()) }
         })
     }
 }
@@ -220,33 +232,43 @@ impl Shared {
 
     fn new_hold(self: &Arc<Self>, id: &JobId) -> Hold {
         let token = self.process.token();
-        lock(&self.holds).insert(token.clone());
-        let (shared, id_held, held) = (Arc::clone(self), id.clone(), token.clone());
-        Hold::new(id.clone(), token, move || shared.release(id_held, held))
+        let grip = Arc::new(Grip { shared: Arc::clone(self), id: id.clone(), token: token.clone() });
+        lock(&self.holds).insert(token.clone(), Arc::downgrade(&grip));
+        Hold::new(id.clone(), token, move || drop(grip))
     }
 
+    /// That of a hold that has not ended.
+    fn grip(&self, hold: &Hold) -> Option<Arc<Grip>> {
+        let grip = lock(&self.holds).get(hold.token()).cloned()?;
+        grip.upgrade().filter(|grip| grip.id == *hold.id())
+    }
+
+    fn is_held(&self, token: &str) -> bool {
+        if self.process.is_own(token) {
+            lock(&self.holds).get(token).is_some_and(|grip| grip.strong_count() > 0)
+        } else {
+            self.process.is_alive(token)
+        }
+    }
+
+    fn not_held(&self) -> Error {
+        Error::store(format!("the job is no longer held in the record {}", self.place))
+    }
+}
+
+impl Drop for Grip {
     /// Within this process at once, and for others as soon as it is written.
-    fn release(self: Arc<Self>, id: JobId, token: String) {
-        lock(&self.holds).remove(&token);
+    fn drop(&mut self) {
+        lock(&self.shared.holds).remove(&self.token);
+        let (shared, id, token) = (Arc::clone(&self.shared), self.id.clone(), std::mem::take(&mut self.token));
         let write = move || {
             let release = "UPDATE jobs SET holder = NULL WHERE id = ? AND holder = ?";
             // What cannot be written now comes about when this process ends.
-            let _ = self.write(|transaction| transaction.execute(release, [id.as_str(), &token]));
+            let _ = shared.write(|transaction| transaction.execute(release, [id.as_str(), &token]));
         };
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(write)),
             Err(_) => write(),
-        }
-    }
-
-    fn is_held(&self, token: &str) -> bool {
-        if self.process.is_own(token) { lock(&self.holds).contains(token) } else { self.process.is_alive(token) }
-    }
-
-    fn must_be_held(&self, rows: usize) -> Result<()> {
-        match rows {
-            1 => Ok(()),
-            _ => Err(Error::store(format!("the job is no longer held in the record {}", self.place))),
         }
     }
 }
@@ -276,9 +298,9 @@ fn prepare(open: impl Fn() -> rusqlite::Result<Connection>) -> rusqlite::Result<
 }
 
 /// Takes the file from whatever version it has to this one, and tells the version that it has then.
-fn migrate(transaction: &Transaction<'_>) -> rusqlite::Result<u32> {
+fn migrate(transaction: &Transaction<'_>, steps: &[&str]) -> rusqlite::Result<u32> {
     let mut version: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    for step in MIGRATIONS.iter().skip(version as usize) {
+    for step in steps.iter().skip(version as usize) {
         transaction.execute_batch(step)?;
         version += 1;
         transaction.pragma_update(None, "user_version", version)?;

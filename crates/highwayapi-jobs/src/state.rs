@@ -17,6 +17,8 @@
 //!    it again
 //! ```
 //!
+//! What was sent again and is refused this time goes back to unknown: what became of the time before is still open.
+//!
 //! A POST is sent on entering `intent` and never otherwise. Two things lead there: a new job, and [`Event::SubmitAgain`],
 //! which no program causes by itself.
 
@@ -56,6 +58,8 @@ pub enum Event {
     Accepted,
     /// The submit cost nothing: refused, or never sent.
     Refused,
+    /// The submit cost nothing, but the one before it, whose answer was lost, may have.
+    RefusedAgain,
     /// The submit was sent and its answer was lost or makes no sense.
     AnswerLost,
     /// Whoever was sending it is gone without a word.
@@ -95,7 +99,7 @@ impl State {
         Some(match (self, event) {
             (Self::Intent, E::Accepted) => Self::Submitted,
             (Self::Intent, E::Refused) => Self::Refused,
-            (Self::Intent, E::AnswerLost | E::HolderGone) => Self::Unknown,
+            (Self::Intent, E::RefusedAgain | E::AnswerLost | E::HolderGone) => Self::Unknown,
 
             (Self::Submitted | Self::Failed, E::Succeeded) => Self::Succeeded,
             (Self::Submitted | Self::Failed, E::Failed) => Self::Failed,
@@ -154,9 +158,10 @@ mod tests {
 
     use super::{Event, State};
 
-    const EVENTS: [Event; 11] = [
+    const EVENTS: [Event; 12] = [
         Event::Accepted,
         Event::Refused,
+        Event::RefusedAgain,
         Event::AnswerLost,
         Event::HolderGone,
         Event::Succeeded,
@@ -178,6 +183,7 @@ mod tests {
         let expected = "\
 intent Accepted submitted
 intent Refused refused
+intent RefusedAgain unknown
 intent AnswerLost unknown
 intent HolderGone unknown
 submitted Succeeded succeeded

@@ -1,5 +1,6 @@
 //! Working a job through: send, wait, fetch. Each step is on disk before the next begins, so each may be the last.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use highwayapi::{Charged, Client, Event as TaskEvent, FirstLastFrame, Task, Task
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::asked::hash;
 use crate::error::{Error, Problem, Result};
 use crate::job::{Clip, Job};
 use crate::jobs::blocking;
@@ -119,11 +121,15 @@ impl HeldJob {
                 self.save_insistently().await.map_err(|error| Error::unrecorded(&self.held.job, &id, error))
             }
             Err(error) => {
-                let event = match error.is_charged() {
-                    Charged::No => Event::Refused,
-                    Charged::Yes | Charged::Unknown => Event::AnswerLost,
+                let (event, why) = match error.is_charged() {
+                    Charged::No if self.held.job.attempt == 1 => (Event::Refused, error.to_string()),
+                    Charged::No => {
+                        let why = format!("an earlier answer was never seen; sent again, it brought: {error}");
+                        (Event::RefusedAgain, why)
+                    }
+                    Charged::Yes | Charged::Unknown => (Event::AnswerLost, error.to_string()),
                 };
-                self.held.job.apply(event, Some(error.to_string()))?;
+                self.held.job.apply(event, Some(why))?;
                 if let Err(unsaved) = self.save_insistently().await {
                     // It will be taken for unknown, which is safe.
                     tracing::warn!(job = %self.held.job.id, error = %unsaved, "the end of a submit could not be written down");
@@ -156,14 +162,19 @@ impl HeldJob {
         if self.held.job.state != State::Downloaded {
             return Ok(false);
         }
-        let clips = self.held.job.clips.clone();
-        let intact = blocking(move || clips.into_iter().filter(is_there).collect::<Vec<_>>()).await?;
-        if intact.len() == self.held.job.clips.len() {
+        if self.look_at_clips().await? {
             return Ok(true);
         }
-        self.held.job.clips = intact;
         self.held.apply(Event::ClipGone, Some("a clip is gone or has changed".to_owned())).await?;
         Ok(false)
+    }
+
+    /// Leaves only those clips in the job that are in their files; whether those are all.
+    async fn look_at_clips(&mut self) -> Result<bool> {
+        let (job, count) = (self.held.job.clone(), self.held.job.clips.len());
+        self.held.job.clips =
+            blocking(move || job.clips.iter().filter(|clip| is_there(&job, clip)).cloned().collect()).await?;
+        Ok(self.held.job.clips.len() == count)
     }
 
     /// Waits until the task has its videos.
@@ -208,6 +219,7 @@ impl HeldJob {
         if self.held.job.state != State::Succeeded {
             return Err(Error::over(&self.held.job, ", and has no videos to fetch"));
         }
+        self.look_at_clips().await?;
         let output = self.place()?;
         let count = self.held.job.samples().max(result.videos().len());
         let (progress, mut bytes) = mpsc::channel(16);
@@ -325,8 +337,16 @@ impl HeldJob {
     }
 }
 
-fn is_there(clip: &Clip) -> bool {
-    verify(&clip.file).is_ok_and(|known| known.sha256 == clip.sha256)
+/// Whether a clip is as it was fetched. Where only its sidecar is gone, that is written again.
+fn is_there(job: &Job, clip: &Clip) -> bool {
+    match (verify(&clip.file), &job.task_id) {
+        (Ok(known), _) => known.sha256 == clip.sha256,
+        (Err(_), Some(task_id)) if Sidecar::path(&clip.file).symlink_metadata().is_err() => {
+            let is_it = File::open(&clip.file).and_then(hash).is_ok_and(|(sha256, _)| sha256 == clip.sha256);
+            is_it && Sidecar::new(job, task_id, clip).write(&clip.file).is_ok()
+        }
+        _ => false,
+    }
 }
 
 async fn fetch(
@@ -380,6 +400,14 @@ fn no_sidecar(clip: &Path, error: std::io::Error) -> Error {
     Error::clip(format!("{} cannot be written", Sidecar::path(clip).display())).with_source(error)
 }
 
+fn not_copied(file: &Path, error: std::io::Error) -> Error {
+    let why = match error.kind() {
+        std::io::ErrorKind::AlreadyExists => "exists already and is not overwritten unless asked",
+        _ => "cannot be written",
+    };
+    Error::clip(format!("{} {why}", file.display())).with_source(error)
+}
+
 /// Copies of clips with their sidecars; whole or not there.
 fn copies(job: &Job, output: &Path, overwrite: bool) -> Result<Vec<Clip>> {
     let count = job.samples().max(job.clips.len());
@@ -390,7 +418,7 @@ fn copies(job: &Job, output: &Path, overwrite: bool) -> Result<Vec<Clip>> {
         if found(&file, &task_id, clip.sample, overwrite)?.is_none() {
             let copy = Clip { file: file.clone(), ..clip.clone() };
             crate::copy::copy(&clip.file, &file, overwrite, || Sidecar::new(job, &task_id, &copy).write(&file))
-                .map_err(|error| Error::clip(format!("{} cannot be written", file.display())).with_source(error))?;
+                .map_err(|error| not_copied(&file, error))?;
         }
         copies.push(Clip { file, ..clip.clone() });
     }
