@@ -1,6 +1,6 @@
 //! A frame of a request: a picture of known kind, size and dimensions, or the text that stands for one.
 
-mod header;
+pub(crate) mod header;
 
 use std::fmt;
 use std::fs::File;
@@ -132,7 +132,7 @@ impl Frame {
             uri.split_once(',').ok_or_else(|| Error::input(format!("the data URI has no comma; {expected}")))?;
         let media_type = media_type.to_ascii_lowercase();
         if !matches!(media_type.as_str(), "data:image/png;base64" | "data:image/jpeg;base64") {
-            let media_type: String = media_type.chars().take(60).collect();
+            let media_type: String = clean(&media_type, "").chars().take(60).collect();
             return Err(Error::input(format!("the data URI begins with `{media_type}`; {expected}")));
         }
         let bytes = Simd::standard(PAD).decode(base64).map_err(|error| {

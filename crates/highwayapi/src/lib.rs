@@ -42,6 +42,9 @@ mod client;
 mod download;
 mod error;
 mod frame;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod mp4;
 mod options;
 mod redact;

@@ -10,6 +10,7 @@ pub(crate) enum NotMp4 {
     /// The first bytes belong to something else.
     Other(&'static str),
     Truncated,
+    TooManyBoxes,
     Missing(&'static str),
 }
 
@@ -20,6 +21,9 @@ impl NotMp4 {
     }
 }
 
+/// More boxes than any clip of this service has. A file of nothing but boxes could be walked for minutes.
+pub(crate) const MOST_BOXES: u64 = 4096;
+
 const UNKNOWN: &str = "something else";
 
 impl fmt::Display for NotMp4 {
@@ -28,6 +32,7 @@ impl fmt::Display for NotMp4 {
             Self::Io(error) => write!(f, "cannot be read back: {error}"),
             Self::Other(what) => write!(f, "is {what} and no MP4"),
             Self::Truncated => f.write_str("ends in the middle of an MP4"),
+            Self::TooManyBoxes => write!(f, "is an MP4 of more than {MOST_BOXES} boxes"),
             Self::Missing(name) => write!(f, "is an MP4 without its `{name}` box"),
         }
     }
@@ -49,22 +54,59 @@ struct BoxHeader {
     end: u64,
 }
 
+/// Reads boxes, and not without end.
+struct Boxes<F> {
+    file: F,
+    count: u64,
+}
+
+impl<F: Read + Seek> Boxes<F> {
+    fn read(&mut self, at: u64, limit: u64) -> Result<BoxHeader, NotMp4> {
+        self.count += 1;
+        if self.count > MOST_BOXES {
+            return Err(NotMp4::TooManyBoxes);
+        }
+        self.file.seek(SeekFrom::Start(at))?;
+        let mut bytes = [0; 8];
+        self.file.read_exact(&mut bytes)?;
+        let [a, b, c, d, name @ ..] = bytes;
+        let mut start = at + 8;
+        let size = match u32::from_be_bytes([a, b, c, d]) {
+            // To the end of what it stands in.
+            0 => limit - at,
+            1 => {
+                let mut large = [0; 8];
+                self.file.read_exact(&mut large)?;
+                start += 8;
+                u64::from_be_bytes(large)
+            }
+            size => size.into(),
+        };
+        let end = at.checked_add(size).filter(|&end| end <= limit).ok_or(NotMp4::Truncated)?;
+        if end < start {
+            return Err(NotMp4::Truncated);
+        }
+        Ok(BoxHeader { name, start, end })
+    }
+}
+
 /// Checks that `ftyp` comes first, `moov` is complete with at least one track, `mdat` is there, and the boxes fill the
 /// file exactly.
-pub(crate) fn check(mut file: impl Read + Seek) -> Result<(), NotMp4> {
-    let length = file.seek(SeekFrom::End(0))?;
+pub(crate) fn check(file: impl Read + Seek) -> Result<(), NotMp4> {
+    let mut file = Boxes { file, count: 0 };
+    let length = file.file.seek(SeekFrom::End(0))?;
     if length == 0 {
         return Err(NotMp4::Other("empty"));
     }
     let mut at = 0;
     let mut seen = Vec::new();
     while at < length {
-        let header = match read_box(&mut file, at, length) {
-            Err(error) if at == 0 => return Err(first_bytes(&mut file).unwrap_or(error)),
+        let header = match file.read(at, length) {
+            Err(error) if at == 0 => return Err(first_bytes(&mut file.file).unwrap_or(error)),
             header => header?,
         };
         if at == 0 && &header.name != b"ftyp" {
-            return Err(first_bytes(&mut file).unwrap_or(NotMp4::Missing("ftyp")));
+            return Err(first_bytes(&mut file.file).unwrap_or(NotMp4::Missing("ftyp")));
         }
         if &header.name == b"moov" {
             check_moov(&mut file, &header)?;
@@ -80,11 +122,11 @@ pub(crate) fn check(mut file: impl Read + Seek) -> Result<(), NotMp4> {
 }
 
 /// The boxes within fill it exactly and include a header and a track.
-fn check_moov(file: &mut (impl Read + Seek), moov: &BoxHeader) -> Result<(), NotMp4> {
+fn check_moov(file: &mut Boxes<impl Read + Seek>, moov: &BoxHeader) -> Result<(), NotMp4> {
     let (mut mvhd, mut trak) = (false, false);
     let mut at = moov.start;
     while at < moov.end {
-        let inner = read_box(file, at, moov.end)?;
+        let inner = file.read(at, moov.end)?;
         mvhd |= &inner.name == b"mvhd";
         trak |= &inner.name == b"trak";
         at = inner.end;
@@ -94,30 +136,6 @@ fn check_moov(file: &mut (impl Read + Seek), moov: &BoxHeader) -> Result<(), Not
         (false, _) => Err(NotMp4::Missing("mvhd")),
         (true, false) => Err(NotMp4::Missing("trak")),
     }
-}
-
-fn read_box(file: &mut (impl Read + Seek), at: u64, limit: u64) -> Result<BoxHeader, NotMp4> {
-    file.seek(SeekFrom::Start(at))?;
-    let mut bytes = [0; 8];
-    file.read_exact(&mut bytes)?;
-    let [a, b, c, d, name @ ..] = bytes;
-    let mut start = at + 8;
-    let size = match u32::from_be_bytes([a, b, c, d]) {
-        // To the end of what it stands in.
-        0 => limit - at,
-        1 => {
-            let mut large = [0; 8];
-            file.read_exact(&mut large)?;
-            start += 8;
-            u64::from_be_bytes(large)
-        }
-        size => size.into(),
-    };
-    let end = at.checked_add(size).filter(|&end| end <= limit).ok_or(NotMp4::Truncated)?;
-    if end < start {
-        return Err(NotMp4::Truncated);
-    }
-    Ok(BoxHeader { name, start, end })
 }
 
 /// What the beginning of something that is no MP4 most likely is.
@@ -184,6 +202,14 @@ mod tests {
         assert_eq!(verdict(b""), "is empty and no MP4");
         let no_track = [boxed(b"ftyp", b"isom"), boxed(b"moov", &boxed(b"mvhd", b""))].concat();
         assert_eq!(verdict(&no_track), "is an MP4 without its `trak` box");
+    }
+
+    #[test]
+    fn boxes_without_end_are_not_walked() {
+        let free = |count| [clip(), boxed(b"free", b"").repeat(count)].concat();
+        // Five are the clip's own.
+        assert_eq!(verdict(&free(4091)), "whole");
+        assert_eq!(verdict(&free(4092)), "is an MP4 of more than 4096 boxes");
     }
 
     #[test]

@@ -6,12 +6,17 @@ pub(crate) fn plain_url(url: &str) -> String {
         Some((plain, _)) => (plain, "?…"),
         None => (url, ""),
     };
-    let (scheme, rest) = plain.split_once("://").unwrap_or(("", plain));
-    let authority = &rest[..rest.find('/').unwrap_or(rest.len())];
-    match authority.rfind('@') {
-        Some(at) if !scheme.is_empty() => format!("{scheme}://{}{end}", &rest[at + 1..]),
-        _ => format!("{plain}{end}"),
+    let mut links = plain.split("://");
+    let mut plain = links.next().unwrap_or_default().to_owned();
+    // A link may stand behind another, or carry one in its path.
+    for rest in links {
+        let authority = &rest[..rest.find('/').unwrap_or(rest.len())];
+        let host = authority.rfind('@').map_or(0, |at| at + 1);
+        plain.push_str("://");
+        plain.push_str(&rest[host..]);
     }
+    plain.push_str(end);
+    plain
 }
 
 /// Longest text that is taken over.
@@ -23,11 +28,12 @@ const WORD: usize = 200;
 /// characters, of bounded length.
 pub(crate) fn clean(text: &str, key: &str) -> String {
     let text = if key.is_empty() { text.to_owned() } else { text.replace(key, "(key)") };
-    let text: String =
-        text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(LIMIT + 1).collect();
+    let text: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
     let words = text.split_whitespace().map(|word| shortened(unsigned(word)));
     let mut cleaned = words.collect::<Vec<_>>().join(" ");
-    if text.chars().count() > LIMIT && !cleaned.ends_with('…') {
+    // Cut last: half a link no longer shows what in it is a password.
+    if let Some((end, _)) = cleaned.char_indices().nth(LIMIT) {
+        cleaned.truncate(end);
         cleaned.push('…');
     }
     cleaned
@@ -73,11 +79,20 @@ mod tests {
     fn a_plain_url_names_no_user_and_no_signature() {
         assert_eq!(plain_url("https://u:p@f.example:8/a@b.mp4?sig=1#x"), "https://f.example:8/a@b.mp4?…");
         assert_eq!(plain_url("https://f.example/a.mp4"), "https://f.example/a.mp4");
+        assert_eq!(plain_url("https://a.example/x,https://u:p@b.example/y"), "https://a.example/x,https://b.example/y");
         assert_eq!(plain_url("no url"), "no url");
     }
 
     #[test]
     fn the_length_is_bounded() {
-        assert!(clean(&"long word ".repeat(100_000), "").chars().count() < 2100);
+        for word in ["long word ", "://# "] {
+            assert_eq!(clean(&word.repeat(100_000), "").chars().count(), 2001);
+        }
+    }
+
+    #[test]
+    fn a_link_at_the_end_of_the_bounds_hides_its_password() {
+        let text = "word ".repeat(397) + "https://user:secret@f.example/last.jpg";
+        assert!(clean(&text, "").ends_with(" https://f.examp…"));
     }
 }

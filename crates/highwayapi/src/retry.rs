@@ -7,7 +7,10 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 /// What `Retry-After` asks for, in seconds or as a date; nonsense is as good as none.
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
+    // Rust would read a sign, too.
+    if text.starts_with(|letter: char| letter.is_ascii_digit())
+        && let Ok(seconds) = text.parse()
+    {
         return Some(Duration::from_secs(seconds));
     }
     let date = httpdate::parse_http_date(text).ok()?;
@@ -41,7 +44,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_no_retry_after() {
-        for nonsense in ["", "soon", "-3", "1.5", "99999999999999999999999", "Sun, 99 Nov 1994 08:50:37 GMT"] {
+        for nonsense in ["", "soon", "-3", "+3", "1.5", "99999999999999999999999", "Sun, 99 Nov 1994 08:50:37 GMT"] {
             assert_eq!(after(nonsense), None, "{nonsense}");
         }
     }

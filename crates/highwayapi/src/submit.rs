@@ -20,10 +20,10 @@ const WHAT: &str = "the submit";
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// A submit that did not bring a task.
-struct Failure {
-    error: Error,
+pub(crate) struct Failure {
+    pub(crate) error: Error,
     /// The service cannot have accepted it, and may do so another time.
-    again: bool,
+    pub(crate) again: bool,
 }
 
 impl Client {
@@ -128,7 +128,7 @@ impl Client {
     }
 }
 
-fn accepted(id: &str, key: &str) -> Result<TaskId, Failure> {
+pub(crate) fn accepted(id: &str, key: &str) -> Result<TaskId, Failure> {
     id.parse().map_err(|_| {
         let text = match clean(id, key) {
             id if id.is_empty() => "the submit was answered without a task id".to_owned(),
@@ -138,7 +138,7 @@ fn accepted(id: &str, key: &str) -> Result<TaskId, Failure> {
     })
 }
 
-fn refused(answer: Answer, key: &str) -> Failure {
+pub(crate) fn refused(answer: Answer, key: &str) -> Failure {
     let unavailable =
         answer.status == StatusCode::SERVICE_UNAVAILABLE && answer.reason() == Some("SERVICE_NOT_AVAILABLE");
     let again = unavailable || answer.status == StatusCode::TOO_MANY_REQUESTS;

@@ -237,5 +237,5 @@ fn whole(raw: types::NumberOrText) -> Option<u64> {
 /// 0 was seen where nothing was meant.
 fn seconds(raw: types::NumberOrText) -> Option<Duration> {
     let seconds = number(raw).filter(|&seconds| seconds > 0.0)?;
-    Duration::try_from_secs_f64(seconds).ok()
+    Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero())
 }

@@ -14,9 +14,9 @@ use crate::{Charged, Error, Result, Task, TaskResult, TaskStatus};
 
 /// So many polls may fail in a row: with the pauses between them an outage of some minutes.
 const FAILURES: u32 = 12;
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// What a service asks for may be more than clocks count; longer than this nobody waits.
-const LONGEST_WISH: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const LONGEST_WISH: Duration = Duration::from_secs(24 * 60 * 60);
 /// How fast the pause between polls grows.
 const GROWTH: f64 = 1.4;
 

@@ -101,6 +101,10 @@ fn jpeg(reader: &mut impl Read) -> Result<Header, HeaderError> {
                 let left = length.checked_sub(2).ok_or(broken("has a broken header"))?;
                 // SOF0 to SOF15, which share their range with three other tables.
                 if matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc) {
+                    // Precision, dimensions, a count, and one component at least.
+                    if left < 9 {
+                        return Err(broken("has a broken header"));
+                    }
                     let [_, h1, h0, w1, w0] = take(reader, broken(ENDS))?;
                     let (width, height) = (u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0]));
                     if width == 0 || height == 0 {
@@ -153,13 +157,14 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        let cases: [(&[u8], &str); 6] = [
+        let cases: [(&[u8], &str); 7] = [
             (b"GIF89a", "Unknown"),
             (b"\x89PNG\n\x1a\nxxxxxxxxxxxxxxxxxxxxxx", "Unknown"),
             (b"\x89PNG\r\n\x1a\n\0\0\0\x0dIDAT\0\0\0\x01", "no IHDR"),
             (b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\0\0\0\0\x01\x08\x02\0\0\0abcd", "of 0"),
             (b"\xff\xd8\xff\xda\0\x02", "no dimensions"),
             (b"\xff\xd8\xff\xe0\0\x01", "broken header"),
+            (b"\xff\xd8\xff\xc0\0\x07\x08\0\x02\0\x02\xff\xd9", "broken header"),
         ];
         for (bytes, part) in cases {
             let error = read(bytes).expect_err(part);
