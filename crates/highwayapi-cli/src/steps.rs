@@ -119,7 +119,7 @@ pub(crate) async fn fetch(args: Fetch) -> Result<(), Failure> {
     };
     let result = result.ok_or_else(|| Failure::interrupted(job.job()))??;
     let fetched = interrupts.stoppable(job.fetch(&result, |step| report.step(&id, step))).await;
-    told(&job, fetched, &report)
+    tell(&job, fetched, &report)
 }
 
 pub(crate) async fn adopt(args: Adopt) -> Result<(), Failure> {
@@ -151,11 +151,11 @@ async fn take(jobs: &Jobs, id: &str, report: &Report, interrupts: &Interrupts) -
 pub(crate) async fn finish(job: &mut HeldJob, report: &Report, interrupts: &Interrupts) -> Result<(), Failure> {
     let id = job.job().id.clone();
     let finished = interrupts.stoppable(job.finish(|step| report.step(&id, step))).await;
-    told(job, finished, report)
+    tell(job, finished, report)
 }
 
 /// Says which clips are there, in their order, also where not all of them are.
-fn told(job: &HeldJob, done: Option<highwayapi_jobs::Result<()>>, report: &Report) -> Result<(), Failure> {
+fn tell(job: &HeldJob, done: Option<highwayapi_jobs::Result<()>>, report: &Report) -> Result<(), Failure> {
     for clip in &job.job().clips {
         report.saved(&job.job().id, clip);
     }
