@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use base64::engine::{Engine, general_purpose::STANDARD};
 use highwayapi::{Client, Error, Event, FirstLastFrame, Frame};
+use highwayapi_jobs::{Jobs, SqliteStore};
 use serde_json::{Value, json};
-use wiremock::{Request, Respond, ResponseTemplate};
+use wiremock::matchers::method;
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use crate::support::raw::Step::{Head, Reset, Silence};
 use crate::support::raw::{Server, answer, send};
@@ -61,6 +63,23 @@ impl Shown {
             self.debug(&error);
             self.text(&error);
             source = error.source();
+        }
+    }
+
+    /// The same of what a record says.
+    fn record<T: Debug>(&mut self, outcome: Result<T, highwayapi_jobs::Error>) {
+        match outcome {
+            Ok(value) => self.debug(&value),
+            Err(error) => {
+                self.debug(&error);
+                self.text(&error);
+                let mut source = error.source();
+                while let Some(error) = source {
+                    self.debug(&error);
+                    self.text(&error);
+                    source = error.source();
+                }
+            }
         }
     }
 
@@ -207,6 +226,40 @@ async fn downloads(shown: &mut Shown) {
     assert!(folder.path().join("4.mp4").exists(), "the first redirect should lead to a video");
 }
 
+/// The same with a record, and all that it leaves on disk.
+async fn records(shown: &mut Shown) {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Open until its files are looked at: closing tidies them.
+    let store = SqliteStore::open(folder.path().join("state")).expect("a record");
+    let host = Server::start([Head, answer("200 OK", mp4())]).await;
+    let said: fn(&str) -> Value = |said| json!({ "reason": said, "message": said });
+    let accepted: fn(&str) -> Value = |_| json!({ "task_id": "t" });
+    for (index, (status, words)) in [(400, said), (500, said), (200, said), (200, accepted)].into_iter().enumerate() {
+        let submit = Echo { status, words };
+        let done = ResponseTemplate::new(200).set_body_json(succeeded(&[&signed(host.url())]));
+        let server = MockServer::start().await;
+        Mock::given(method("POST")).respond_with(submit).mount(&server).await;
+        Mock::given(method("GET")).respond_with(done).mount(&server).await;
+        let jobs = Jobs::with_store(client(&server.uri()), store.clone());
+        shown.debug(&jobs);
+        let request = clip();
+        let output = folder.path().join(format!("{index}.mp4"));
+        match jobs.submit(&request).output(&output).again(true).await {
+            Ok(mut job) => {
+                shown.debug(&job);
+                shown.record(job.finish(|step| assert!(!format!("{step:?}").contains(SIGNATURE))).await);
+                assert!(output.exists(), "the last one should end in a clip");
+            }
+            Err(error) => shown.record::<()>(Err(error)),
+        }
+        shown.record(jobs.list().await);
+    }
+    for file in ["state/record.sqlite3", "state/record.sqlite3-wal", "3.json"] {
+        let bytes = std::fs::read(folder.path().join(file)).expect(file);
+        shown.text(&String::from_utf8_lossy(&bytes));
+    }
+}
+
 fn settings(shown: &mut Shown) {
     shown.debug(&Client::builder(KEY));
     shown.debug(&client("http://127.0.0.1:1"));
@@ -234,12 +287,14 @@ async fn nothing_gives_a_secret_away() {
     submits(&mut shown).await;
     waits(&mut shown).await;
     downloads(&mut shown).await;
+    records(&mut shown).await;
 
     let logged = log();
     // Whoever hears nothing finds nothing.
     for proof in ["submitted", "not accepted, trying again", "poll failed", "starting new connection"] {
         assert!(logged.iter().any(|line| line.contains(proof)), "nothing was logged of {proof:?}");
     }
+    assert!(shown.0.iter().any(|text| text.contains("fingerprint TEXT AS") && text.contains("dusk falls")));
     assert!(shown.0.len() > 300, "only {} texts were shown", shown.0.len());
     for text in shown.0.iter().chain(&logged) {
         for (name, secret) in secrets() {
