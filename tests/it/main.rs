@@ -6,6 +6,7 @@ mod download;
 mod lost;
 mod memory;
 mod requests;
+mod resume;
 mod sandbox;
 mod secrets;
 mod support;

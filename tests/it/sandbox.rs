@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use highwayapi::{Charged, Client, Event, FirstLastFrame, Frame, SampleCount, TaskStatus};
 use highwayapi_sandbox::Sandbox;
+use sha2::{Digest, Sha256};
 
 use crate::support::{traits, with_every_option};
 
@@ -71,6 +72,20 @@ async fn fullest_request() {
         clips.insert(fs::read(saved.path()).expect("a clip"));
     }
     assert_eq!(clips.len(), 2, "samples should differ");
+    assert_eq!((sandbox.submits(), sandbox.leaked_keys()), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_expired_link_costs_a_poll_and_nothing_else() {
+    let sandbox = Sandbox::builder().link_ttl(Duration::from_secs(1)).start().await.expect("a sandbox");
+    let client = client(&sandbox, sandbox.api_key());
+    let done = client.submit(&smallest()).await.expect("a task").wait().await.expect("a video");
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let saved = done.videos()[0].download(folder.path().join("clip.mp4")).await.expect("a clip");
+    let digest: String =
+        Sha256::digest(fs::read(saved.path()).expect("a clip")).iter().map(|b| format!("{b:02x}")).collect();
+    assert_eq!(saved.sha256(), digest);
     assert_eq!((sandbox.submits(), sandbox.leaked_keys()), (1, 0));
 }
 

@@ -10,6 +10,7 @@ use base64::engine::{Engine, general_purpose::STANDARD};
 use highwayapi::{Client, Error, Event, FirstLastFrame, Frame};
 use highwayapi_jobs::{Jobs, SqliteStore};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
@@ -212,16 +213,30 @@ async fn downloads(shown: &mut Shown) {
         servers.push(server);
     }
     let folder = tempfile::tempdir().expect("a folder");
-    for (index, link) in links.iter().enumerate() {
+    // All at once: those that are tried again take seconds.
+    let mut results = Vec::new();
+    let mut services = Vec::new();
+    for link in &links {
         let service = service(ResponseTemplate::new(200).set_body_json(succeeded(&[link]))).await;
-        let result = client(&service.uri()).task("t".parse().expect("an id")).wait().await.expect("a result");
-        let video = &result.videos()[0];
-        assert_eq!(video.url(), link, "whoever asks for the link gets it");
-        let download = video.download(folder.path().join(format!("{index}.mp4")));
+        results.push(client(&service.uri()).task("t".parse().expect("an id")).wait().await.expect("a result"));
+        services.push(service);
+    }
+    let mut outcomes = JoinSet::new();
+    for (index, (result, link)) in results.into_iter().zip(links).enumerate() {
+        let target = folder.path().join(format!("{index}.mp4"));
         shown.debug(&result);
-        shown.debug(video);
-        shown.debug(&download);
-        shown.outcome(download.await);
+        let video = result.videos()[0].clone();
+        assert_eq!(video.url(), link, "whoever asks for the link gets it");
+        shown.debug(&video);
+        shown.debug(&video.download(&target));
+        outcomes.spawn(async move { video.download(target).fetch().await });
+    }
+    for outcome in outcomes.join_all().await {
+        shown.debug(&outcome);
+        match outcome {
+            Ok(fetched) => shown.outcome(fetched.keep().await),
+            Err(error) => shown.error(&error),
+        }
     }
     assert!(folder.path().join("4.mp4").exists(), "the first redirect should lead to a video");
 }
@@ -284,14 +299,19 @@ async fn nothing_gives_a_secret_away() {
     let log = listening::everything();
     let mut shown = Shown::default();
     settings(&mut shown);
-    submits(&mut shown).await;
-    waits(&mut shown).await;
-    downloads(&mut shown).await;
-    records(&mut shown).await;
+    let (mut by_waits, mut by_downloads, mut by_records) = (Shown::default(), Shown::default(), Shown::default());
+    tokio::join!(submits(&mut shown), waits(&mut by_waits), downloads(&mut by_downloads), records(&mut by_records));
+    shown.0.extend([by_waits.0, by_downloads.0, by_records.0].concat());
 
     let logged = log();
     // Whoever hears nothing finds nothing.
-    for proof in ["submitted", "not accepted, trying again", "poll failed", "starting new connection"] {
+    for proof in [
+        "submitted",
+        "not accepted, trying again",
+        "poll failed",
+        "download interrupted, trying again",
+        "starting new connection",
+    ] {
         assert!(logged.iter().any(|line| line.contains(proof)), "nothing was logged of {proof:?}");
     }
     assert!(shown.0.iter().any(|text| text.contains("fingerprint TEXT AS") && text.contains("dusk falls")));

@@ -4,6 +4,7 @@ pub(crate) mod raw;
 pub(crate) mod sequence;
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use self::raw::{Server, Step, answer};
@@ -12,6 +13,7 @@ use highwayapi::{
     Resolution, SampleCount, Video,
 };
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use wiremock::matchers::{any, method, path};
 use wiremock::{Mock, MockServer, Respond, ResponseTemplate};
 
@@ -114,6 +116,18 @@ pub(crate) fn polled(urls: &[&str]) -> Step {
 pub(crate) async fn first_video(client: &Client) -> Video {
     let result = client.task("t".parse().expect("an id")).poll().await.expect("an answer");
     result.videos()[0].clone()
+}
+
+pub(crate) fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+/// Names of all files there, sorted.
+pub(crate) fn files(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+    let mut names: Vec<_> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
 }
 
 /// What a caller can ask an error, where the answer is yes.

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use highwayapi::{Client, Error, Event, Task};
+use highwayapi::{Charged, Client, Error, Event, Task};
 use serde_json::json;
 use wiremock::{MockServer, ResponseTemplate};
 
-use crate::support::raw::Step::{Request, Reset};
+use crate::support::raw::Step::{Request, Reset, Silence};
 use crate::support::raw::{Server, answer};
 use crate::support::sequence::{Sequence, page, status};
 use crate::support::{SUBMIT, builder, client, clip, service, succeeded, traits};
@@ -109,6 +109,31 @@ async fn a_task_that_was_there_may_be_missing_for_a_while() {
     let server = polled([processing(), ResponseTemplate::new(404), done()]).await;
     let events = events(&self::task(&client(&server.uri()))).await;
     assert_eq!(events, ["processing", "failed 1: 404", "done with 1"]);
+}
+
+#[tokio::test]
+async fn an_id_that_is_known_to_be_accepted_counts_as_there_and_may_be_done() {
+    let server = polled([ResponseTemplate::new(404), done()]).await;
+    let accepted = task(&client(&server.uri())).accepted();
+    assert_eq!(events(&accepted).await, ["failed 1: 404", "done with 1"]);
+
+    let server = polled([ResponseTemplate::new(404), ResponseTemplate::new(400)]).await;
+    let patient = builder(&server.uri()).poll_interval(Duration::from_secs(600)..=Duration::from_secs(600));
+    let accepted = task(&patient.build().expect("a client")).accepted();
+    let mut events = accepted.events();
+    let first = tokio::time::timeout(Duration::from_secs(60), events.next()).await.expect("asked at once");
+    let Some(Ok(Event::PollFailed { error, .. })) = first else { panic!("{first:?}") };
+    assert_eq!((error.status(), error.is_charged()), (Some(404), Charged::Yes));
+    let Some(Err(error)) = events.next().await else { panic!("not an end") };
+    assert_eq!((error.status(), error.is_charged()), (Some(400), Charged::Yes));
+}
+
+#[tokio::test]
+async fn one_poll_waits_no_longer_than_the_client_waits_for_anything() {
+    let server = Server::start([Request, Silence]).await;
+    let client = builder(server.url()).idle_timeout(Duration::from_millis(200)).build().expect("a client");
+    let error = task(&client).poll().await.expect_err("no answer");
+    assert_eq!((error.is_timeout(), error.to_string()), (true, "the poll was not answered for 0.2 s".to_owned()));
 }
 
 #[tokio::test]

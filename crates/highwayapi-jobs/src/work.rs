@@ -360,6 +360,8 @@ async fn fetch(
         let task_id = job.task_id.clone().ok_or_else(|| Error::over(&job, ", and has no task"))?;
         let (target, task) = (file.clone(), task_id.clone());
         if let Some(clip) = blocking(move || found(&target, &task, sample, job.overwrite)).await?? {
+            // Fetches nothing, as it is there; but removes what a process that was killed while naming it left beside it.
+            let _ = video.download(&file).fetch().await;
             return Ok(clip);
         }
         let download = video.download(&file).overwrite(job.overwrite);

@@ -182,6 +182,7 @@ fn check_target(target: &Path, overwrite: bool) -> Result<()> {
         return Err(file(format!("{} is a directory; expected the name of a file", target.display())));
     }
     if !overwrite && target.symlink_metadata().is_ok() {
+        part::tidy(target);
         return Err(exists(target));
     }
     Ok(())

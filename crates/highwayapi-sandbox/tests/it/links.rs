@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use super::*;
 
 async fn get(url: &str, headers: &[(&str, &str)]) -> Response {
@@ -72,7 +74,9 @@ async fn ranges_and_etags() {
     assert_eq!(headers["content-type"], "video/mp4");
     assert_eq!(headers["accept-ranges"], "bytes");
     let etag = headers["etag"].to_str().unwrap();
+    let digest = headers["repr-digest"].to_str().unwrap();
     let whole = whole.bytes().await.unwrap();
+    assert_eq!(digest, format!("sha-256=:{}:", STANDARD.encode(Sha256::digest(&whole))));
     let length = whole.len();
     assert_eq!(headers["content-length"], length.to_string());
 
@@ -96,6 +100,7 @@ async fn ranges_and_etags() {
             assert_eq!(part.headers()["content-range"], format!("bytes {first}-{last}/{length}"));
             assert_eq!(part.headers()["content-length"], (last - first + 1).to_string());
             assert_eq!(part.headers()["etag"], etag);
+            assert_eq!(part.headers()["repr-digest"], digest);
             assert_eq!(part.bytes().await.unwrap(), whole[first..=last]);
         }
     }

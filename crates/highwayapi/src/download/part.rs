@@ -38,13 +38,7 @@ pub(super) enum Flaw {
 impl Part {
     /// Takes over what an earlier download of the same video has left, or begins anew.
     pub(super) fn open(target: &Path, task_id: TaskId, video: usize) -> Result<Self> {
-        let name = target.file_name().ok_or_else(|| file(format!("{} names no file", target.display())))?;
-        let beside = |ending: &str| {
-            let mut name = name.to_owned();
-            name.push(ending);
-            target.with_file_name(name)
-        };
-        let (path, note_path) = (beside(".highway-part"), beside(".highway-part.json"));
+        let (path, note_path) = beside(target).ok_or_else(|| file(format!("{} names no file", target.display())))?;
         let unwritable = |error| unwritable(&path, error);
         let busy = || file(format!("{} is being fetched by another program", target.display()));
         let note = Note { task_id, video, announced: Announced::default(), mode: None, boot_id: boot_id() };
@@ -227,6 +221,17 @@ impl From<io::Error> for Flaw {
     }
 }
 
+/// The part of a target, and the note about it.
+fn beside(target: &Path) -> Option<(PathBuf, PathBuf)> {
+    let name = target.file_name()?;
+    let beside = |ending: &str| {
+        let mut name = name.to_owned();
+        name.push(ending);
+        target.with_file_name(name)
+    };
+    Some((beside(".highway-part"), beside(".highway-part.json")))
+}
+
 fn unwritable(path: &Path, error: io::Error) -> Error {
     let why = match error.kind() {
         io::ErrorKind::StorageFull => ": the disk is full",
@@ -334,6 +339,18 @@ fn is_shared(file: &File) -> io::Result<bool> {
 #[cfg(not(unix))]
 fn is_shared(_: &File) -> io::Result<bool> {
     Ok(false)
+}
+
+/// Removes what is left of a download that was ended while it gave its video this very name.
+pub(super) fn tidy(target: &Path) {
+    let Some((path, note_path)) = beside(target) else { return };
+    let Ok(file) = File::open(target) else { return };
+    match is_at(&file, &path) {
+        // Two names of one file.
+        Ok(true) if is_shared(&file).is_ok_and(|shared| shared) => drop((remove(&path), remove(&note_path))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => drop(remove(&note_path)),
+        _ => {}
+    }
 }
 
 /// Renames without replacing what may have come into being meanwhile.

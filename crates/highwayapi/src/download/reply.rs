@@ -136,9 +136,8 @@ mod tests {
     const MODIFIED: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
     fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
-        let header = |&(name, value): &(&'static str, &str)| (HeaderName::from_static(name), value);
         let mut headers = HeaderMap::new();
-        for (name, value) in lines.iter().map(header) {
+        for &(name, value) in lines {
             headers.append(name, value.parse().expect("a value"));
         }
         headers
@@ -212,7 +211,9 @@ mod tests {
 
     #[test]
     fn validators() {
-        let validator = |lines: &[_]| announced(lines).validator;
+        fn validator(lines: &[(&'static str, &str)]) -> Option<String> {
+            announced(lines).validator
+        }
         let modified = ("last-modified", MODIFIED);
         assert_eq!(validator(&[("etag", "\"e\""), modified]).as_deref(), Some("\"e\""));
         assert_eq!(validator(&[modified]).as_deref(), Some(MODIFIED));
@@ -232,15 +233,17 @@ mod tests {
 
     #[test]
     fn digests() {
-        let digest = |lines: &[_]| announced(lines).sha256;
+        fn digest(name: &'static str, value: &str) -> Option<String> {
+            announced(&[(name, value)]).sha256
+        }
         let with = |text: &str| text.replace("DIGEST", BASE64);
         for value in ["sha-256=:DIGEST:", "sha-512=:AAAA:, sha-256=:DIGEST:", "sha-256=:AAAA:,sha-256=:DIGEST:;a=1"] {
-            assert_eq!(digest(&[("repr-digest", &with(value))]).as_deref(), Some(HEX), "{value}");
+            assert_eq!(digest("repr-digest", &with(value)).as_deref(), Some(HEX), "{value}");
         }
-        assert_eq!(digest(&[("x-amz-checksum-sha256", BASE64)]).as_deref(), Some(HEX));
+        assert_eq!(digest("x-amz-checksum-sha256", BASE64).as_deref(), Some(HEX));
         for value in ["", "sha-256=DIGEST", "sha-256=:AAAA:", "sha-256=:*:", "sha-512=:DIGEST:", "SHA-256=:DIGEST:"] {
-            assert_eq!(digest(&[("repr-digest", &with(value))]), None, "{value}");
+            assert_eq!(digest("repr-digest", &with(value)), None, "{value}");
         }
-        assert_eq!(digest(&[("x-amz-checksum-sha256", &with("DIGEST-3"))]), None);
+        assert_eq!(digest("x-amz-checksum-sha256", &with("DIGEST-3")), None);
     }
 }
