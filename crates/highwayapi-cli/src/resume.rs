@@ -31,11 +31,18 @@ pub(crate) async fn resume(args: Resume) -> Result<(), Failure> {
 async fn all(jobs: &Jobs, report: Arc<Report>, interrupts: &Interrupts) -> Result<(), Failure> {
     let mut failures = Vec::new();
     let (room, mut works) = (Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());
+    let mut elsewhere = 0;
     for entry in jobs.list().await? {
         let job = entry.job;
-        if job.state == State::Unknown {
+        if !job.state.is_unfinished() && !matches!(job.state, State::Unknown | State::Intent) {
+            continue;
+        }
+        // The key is for this service, and so is all that can be asked.
+        if job.service != jobs.client().base_url() {
+            elsewhere += 1;
+        } else if job.state == State::Unknown {
             failures.push(Failure::unresolved(&job));
-        } else if job.state.is_unfinished() || job.state == State::Intent {
+        } else {
             let (jobs, report, room, interrupts) =
                 (jobs.clone(), Arc::clone(&report), Arc::clone(&room), interrupts.clone());
             works.spawn(async move {
@@ -43,6 +50,9 @@ async fn all(jobs: &Jobs, report: Arc<Report>, interrupts: &Interrupts) -> Resul
                 one(&jobs, job, &report, &interrupts).await
             });
         }
+    }
+    if elsewhere > 0 {
+        report.note(&format!("{elsewhere} not finished at other services: --base-url says which is meant"));
     }
     let begun = works.len();
     while let Some(work) = works.join_next().await {

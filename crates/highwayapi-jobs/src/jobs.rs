@@ -46,6 +46,11 @@ impl Jobs {
         Self::new(client, Ledger::with_store(store))
     }
 
+    /// The client.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Submits a request, unless the same was paid for before: then nothing is sent, and that job is taken up instead.
     /// Await it, or set something first.
     pub fn submit<'a>(&'a self, request: &'a FirstLastFrame) -> Submission<'a> {

@@ -78,7 +78,10 @@ impl SqliteStore {
         let folder = folder.as_ref();
         let path = folder.join("record.sqlite3");
         let place = path.display().to_string();
-        let cannot = |error: io::Error| Error::store(format!("the record {place} cannot be opened")).with_source(error);
+        let cannot = |error: io::Error| {
+            Error::store(format!("the record {place} cannot be opened; HIGHWAY_STATE can name another folder"))
+                .with_source(error)
+        };
         make_private(folder, &path).map_err(cannot)?;
         let process = Process::begin(folder.join("record.holders")).map_err(cannot)?;
         Self::new(place.clone(), || Connection::open(&path), process)

@@ -313,7 +313,7 @@ impl HeldJob {
             return Ok(());
         }
         Err(Error::input(format!(
-            "job {} is at {}, and this is a client of {}",
+            "job {} was submitted to {}, and this is a client of {}; the base URL must be the same",
             self.held.job.id,
             self.held.job.service,
             self.client.base_url()
