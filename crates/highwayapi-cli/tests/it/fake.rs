@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
@@ -18,11 +19,11 @@ pub(crate) enum Reply {
 
 pub(crate) struct Fake {
     pub(crate) base_url: String,
-    requests: Receiver<String>,
+    requests: Mutex<Receiver<String>>,
 }
 
 impl Fake {
-    /// Serves one connection after the other, and no more than twenty: its thread ends with the test at the latest.
+    /// Serves one connection after the other, and no more than forty: its thread ends with the test at the latest.
     pub(crate) fn start(reply: impl Fn(&str, &str) -> Reply + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let base_url = format!("http://{}", listener.local_addr().expect("its address"));
@@ -30,7 +31,7 @@ impl Fake {
         let (sender, requests) = channel();
         thread::spawn(move || {
             let mut silent = Vec::new();
-            for stream in listener.incoming().take(20) {
+            for stream in listener.incoming().take(40) {
                 let mut stream = stream.expect("a connection");
                 let request = read(&stream).expect("a whole request");
                 let reply = reply(&request, &own_url);
@@ -43,17 +44,28 @@ impl Fake {
                 }
             }
         });
-        Self { base_url, requests }
+        Self { base_url, requests: Mutex::new(requests) }
     }
 
     /// The first line of the next request, once it has been answered.
     pub(crate) fn request(&self) -> String {
-        self.requests.recv_timeout(Duration::from_secs(20)).expect("a request comes")
+        self.requests.lock().expect("a lock").recv_timeout(Duration::from_secs(20)).expect("a request comes")
+    }
+
+    /// Takes the next request, if one has come; whether there was none.
+    pub(crate) fn is_idle_after(&self, requests: &mut Vec<String>) -> bool {
+        match self.requests.lock().expect("a lock").recv_timeout(Duration::from_millis(300)) {
+            Ok(request) => {
+                requests.push(request);
+                false
+            }
+            Err(_) => true,
+        }
     }
 
     /// Whether nothing more came.
     pub(crate) fn is_idle(&self) -> bool {
-        self.requests.recv_timeout(Duration::from_millis(300)).is_err()
+        self.requests.lock().expect("a lock").recv_timeout(Duration::from_millis(300)).is_err()
     }
 }
 

@@ -3,6 +3,7 @@
 mod fake;
 mod help;
 mod process;
+mod record;
 mod refusals;
 mod trouble;
 #[cfg(feature = "sandbox")]
