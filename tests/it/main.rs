@@ -10,4 +10,5 @@ mod resume;
 mod sandbox;
 mod secrets;
 mod support;
+mod tries;
 mod wait;

@@ -1,5 +1,6 @@
 //! What several of the tests need.
 
+pub(crate) mod hosted;
 pub(crate) mod raw;
 pub(crate) mod sequence;
 

@@ -93,6 +93,12 @@ impl Task {
         Self { inner: self.inner.wait_timeout(wait_timeout), ..self }
     }
 
+    /// As [`crate::Task::accepted`].
+    #[must_use]
+    pub fn accepted(self) -> Self {
+        Self { inner: self.inner.accepted(), ..self }
+    }
+
     /// As [`crate::Task::poll`].
     ///
     /// # Errors

@@ -125,7 +125,10 @@ impl<'a> Transfer<'a> {
         if self.stale {
             self.refresh().await?;
         }
-        self.pour().await?;
+        // All may have come and the end of it gone wrong.
+        if !self.part.is_whole()? {
+            self.pour().await?;
+        }
         let flaw = match self.part.check().await {
             Ok(checked) => return Ok(checked),
             Err(flaw) => flaw,
