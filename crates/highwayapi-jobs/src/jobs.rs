@@ -198,13 +198,13 @@ impl Jobs {
         let mut pruned = Vec::new();
         for entry in self.list().await? {
             let age = now.duration_since(entry.job.changed_at).unwrap_or_default();
-            if !entry.held && is_over(entry.job.state) && age >= unchanged_for {
-                if let Held::Yes(hold, job) = self.store.hold(&entry.job.id).await?
-                    && is_over(job.state)
-                {
-                    self.store.remove(hold).await?;
-                    pruned.push(*job);
-                }
+            let may = !entry.held && is_over(entry.job.state) && age >= unchanged_for;
+            if may
+                && let Held::Yes(hold, job) = self.store.hold(&entry.job.id).await?
+                && is_over(job.state)
+            {
+                self.store.remove(hold).await?;
+                pruned.push(*job);
             }
         }
         Ok(pruned)
