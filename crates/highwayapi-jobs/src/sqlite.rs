@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use crate::error::{Error, Result};
 use crate::job::{Job, JobId};
@@ -291,7 +291,7 @@ fn prepare(open: impl Fn() -> rusqlite::Result<Connection>) -> rusqlite::Result<
     // Several processes that do this first at the same moment do not wait for each other.
     for pause in [10, 20, 40, 80, 160, 320, 640] {
         match connection.pragma_update(None, "journal_mode", "WAL") {
-            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
                 thread::sleep(Duration::from_millis(pause));
             }
             done => return done.map(|()| connection),
@@ -312,15 +312,13 @@ fn migrate(transaction: &Transaction<'_>, steps: &[&str]) -> rusqlite::Result<u3
 }
 
 fn failed(place: &str, error: rusqlite::Error) -> Error {
-    let text = match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DiskFull) => format!("the disk is full: the record {place} cannot be written"),
-        Some(rusqlite::ErrorCode::ReadOnly) => format!("the record {place} cannot be written"),
-        Some(rusqlite::ErrorCode::DatabaseBusy) => {
-            format!("the record {place} is being written by others all the time")
-        }
-        Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
-            format!("the record {place} is damaged, or is none")
-        }
+    let text = match (&error, error.sqlite_error_code()) {
+        (_, Some(ErrorCode::DiskFull)) => format!("the disk is full: the record {place} cannot be written"),
+        (_, Some(ErrorCode::ReadOnly)) => format!("the record {place} cannot be written"),
+        (_, Some(ErrorCode::DatabaseBusy)) => format!("the record {place} is being written by others all the time"),
+        // What stands for a job may be none in a file that is whole to SQLite.
+        (_, Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
+        | (rusqlite::Error::FromSqlConversionFailure(..), _) => format!("the record {place} is damaged, or is none"),
         _ => format!("the record {place} cannot be used"),
     };
     Error::store(text).with_source(error)
@@ -354,4 +352,74 @@ fn make_private(folder: &Path, file: &Path) -> io::Result<()> {
     }
     drop(file);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::State;
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().expect("a folder")
+    }
+
+    async fn add(store: &SqliteStore, reason: String) -> Result<Added> {
+        let mut job = Job::new("https://example.com");
+        (job.state, job.reason) = (State::Submitted, Some(reason));
+        store.add(&job, false).await
+    }
+
+    #[tokio::test]
+    async fn an_older_file_is_taken_to_this_version_with_all_that_is_in_it() {
+        let folder = folder();
+        let store = SqliteStore::open(folder.path()).expect("a record");
+        drop(add(&store, "mine".to_owned()).await.expect("a record"));
+        let version = |steps: &[&str]| store.0.write(|transaction| migrate(transaction, steps)).expect("a version");
+        assert_eq!(version(MIGRATIONS) as usize, MIGRATIONS.len());
+        let more = [MIGRATIONS, &["ALTER TABLE jobs ADD COLUMN note TEXT", "UPDATE jobs SET note = id"]].concat();
+        for _ in 0..2 {
+            assert_eq!(version(&more) as usize, MIGRATIONS.len() + 2);
+        }
+        let jobs = store.jobs().await.expect("jobs");
+        let note: String =
+            store.0.write(|file| file.query_row("SELECT note FROM jobs", [], |row| row.get(0))).expect("a note");
+        assert_eq!(
+            (jobs.len(), jobs[0].job.reason.as_deref(), note.as_str()),
+            (1, Some("mine"), jobs[0].job.id.as_str())
+        );
+        drop(SqliteStore::open(folder.path()).expect_err("it is of a later version now"));
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_file_as_it_was() {
+        let store = SqliteStore::in_memory().expect("a record");
+        let more = [MIGRATIONS, &["CREATE TABLE more (id TEXT); CREATE TABLE jobs (id TEXT)"]].concat();
+        store.0.write(|transaction| migrate(transaction, &more)).expect_err("there is one already");
+        let version = store.0.write(|transaction| migrate(transaction, MIGRATIONS)).expect("a version");
+        assert_eq!(version as usize, MIGRATIONS.len());
+        store.0.write(|file| file.execute_batch("CREATE TABLE more (id TEXT)")).expect("none there yet");
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_called_so_and_loses_nothing() {
+        let folder = folder();
+        let store = SqliteStore::open(folder.path()).expect("a record");
+        drop(add(&store, "mine".to_owned()).await.expect("a record"));
+        // As if the file could grow no more.
+        lock(&store.0.connection).pragma_update(None, "max_page_count", 8).expect("a limit");
+        let error = add(&store, "x".repeat(100_000)).await.expect_err("full");
+        let place = folder.path().join("record.sqlite3");
+        assert_eq!(error.to_string(), format!("the disk is full: the record {} cannot be written", place.display()));
+        lock(&store.0.connection).pragma_update(None, "max_page_count", 1_000_000).expect("no limit");
+        drop(add(&store, "x".repeat(100_000)).await.expect("room again"));
+        assert_eq!(store.jobs().await.expect("jobs").len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_may_only_be_read_is_called_so() {
+        let store = SqliteStore::in_memory().expect("a record");
+        lock(&store.0.connection).pragma_update(None, "query_only", true).expect("read-only");
+        let error = add(&store, String::new()).await.expect_err("read-only");
+        assert_eq!(error.to_string(), "the record in memory cannot be written");
+    }
 }

@@ -1,0 +1,263 @@
+//! From the task to its files: whole, beside what made them, and fetched no oftener than needed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use highwayapi::{Charged, SampleCount};
+use highwayapi_jobs::{HeldJob, Jobs, Sidecar, State, Step, verify};
+
+use super::{jobs, only};
+use crate::support::folder;
+use crate::support::service::{Service, mp4, request};
+
+struct Place {
+    folder: tempfile::TempDir,
+    service: Service,
+    jobs: Jobs,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let (folder, service) = (folder(), Service::start().await);
+        let jobs = jobs(&folder.path().join("state"), service.client());
+        Self { folder, service, jobs }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A job of two videos, accepted.
+    async fn two(&self) -> HeldJob {
+        self.service.videos(2);
+        let request = request("dusk falls").sample_count(SampleCount::Two);
+        self.jobs.submit(&request).output(self.path("clip.mp4")).await.expect("a task")
+    }
+
+    fn files(&self) -> Vec<String> {
+        let names =
+            fs::read_dir(self.folder.path()).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+        let mut names: Vec<_> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+        names.retain(|name| name != "state");
+        names.sort();
+        names
+    }
+}
+
+fn whole(path: &Path, name: &str) {
+    assert_eq!(fs::read(path).expect("a clip"), mp4(name));
+    let sidecar = verify(path).expect("a sidecar");
+    assert_eq!(format!("{}-{}", sidecar.task_id, sidecar.sample), name);
+    assert_eq!(sidecar.seed_used, Some(77));
+}
+
+#[tokio::test]
+async fn one_that_fails_does_not_give_up_the_other_and_is_fetched_alone_later() {
+    let place = Place::new().await;
+    let mut job = place.two().await;
+    place.service.broken(&[1]);
+    let error = job.finish(|_| {}).await.expect_err("one is broken");
+    assert_eq!((error.is_not_fetched(), error.is_charged()), (true, Charged::Yes));
+    assert_eq!(error.problems().len(), 1);
+    assert_eq!(error.problems()[0].file, place.path("clip-1.mp4"));
+    assert_eq!(error.to_string(), "1 of 2 videos could not be fetched");
+    assert_eq!((job.job().state, place.service.fetched()), (State::Succeeded, vec!["task-1-2".to_owned()]));
+    assert_eq!(place.files(), ["clip-2.json", "clip-2.mp4"]);
+    drop(job);
+
+    place.service.broken(&[]);
+    let id = only(&place.jobs).await.id;
+    let mut job = place.jobs.take_up(&id).await.expect("a job");
+    let mut saved = Vec::new();
+    let on_step = |step: Step<'_>| {
+        if let Step::Saved(clip) = step {
+            saved.push(clip.sample);
+        }
+    };
+    job.finish(on_step).await.expect("clips");
+    assert_eq!((job.job().state, saved), (State::Downloaded, vec![1]));
+    assert_eq!(place.service.fetched(), ["task-1-1"]);
+    assert_eq!(place.files(), ["clip-1.json", "clip-1.mp4", "clip-2.json", "clip-2.mp4"]);
+    whole(&place.path("clip-1.mp4"), "task-1-1");
+    whole(&place.path("clip-2.mp4"), "task-1-2");
+    assert_eq!(place.service.submits(), 1);
+}
+
+#[tokio::test]
+async fn a_clip_that_was_deleted_is_fetched_again() {
+    let place = Place::new().await;
+    let mut job = place.two().await;
+    place.service.broken(&[1]);
+    job.finish(|_| {}).await.expect_err("one is broken");
+    place.service.fetched();
+    // Recorded, and gone before the other came.
+    fs::remove_file(place.path("clip-2.mp4")).expect("gone");
+    place.service.broken(&[]);
+    job.finish(|_| {}).await.expect("clips");
+    assert_eq!(place.service.fetched(), ["task-1-1", "task-1-2"]);
+    whole(&place.path("clip-2.mp4"), "task-1-2");
+
+    fs::remove_file(place.path("clip-1.mp4")).expect("gone");
+    assert!(!job.is_intact().await.expect("a record"));
+    assert_eq!(only(&place.jobs).await.state, State::Succeeded);
+    job.finish(|_| {}).await.expect("a clip");
+    assert_eq!(place.service.fetched(), ["task-1-1"]);
+    whole(&place.path("clip-1.mp4"), "task-1-1");
+    assert!(job.is_intact().await.expect("a record"));
+}
+
+#[tokio::test]
+async fn a_clip_that_was_altered_is_replaced_where_that_is_allowed() {
+    let place = Place::new().await;
+    let mut job = place.two().await;
+    job.finish(|_| {}).await.expect("clips");
+    place.service.fetched();
+    let clip = place.path("clip-1.mp4");
+    let mut bytes = mp4("task-1-1");
+    *bytes.last_mut().expect("a byte") ^= 1;
+    fs::write(&clip, &bytes).expect("altered");
+    let error = job.finish(|_| {}).await.expect_err("something is in its place");
+    let problem = error.problems()[0].error.client_error().expect("the client's");
+    assert!(error.is_not_fetched() && problem.is_already_exists(), "{error}");
+    assert_eq!((fs::read(&clip).expect("theirs"), place.service.fetched().len()), (bytes, 0));
+
+    job.redirect(place.path("clip.mp4"), true).await.expect("the same place, to be replaced");
+    job.finish(|_| {}).await.expect("clips");
+    // The other is recognised.
+    assert_eq!(place.service.fetched(), ["task-1-1"]);
+    whole(&clip, "task-1-1");
+}
+
+#[tokio::test]
+async fn a_sidecar_that_is_gone_is_written_again_without_asking_anyone() {
+    let place = Place::new().await;
+    let mut job = place.two().await;
+    job.finish(|_| {}).await.expect("clips");
+    let polls = place.service.polls();
+    fs::remove_file(place.path("clip-2.json")).expect("gone");
+    job.finish(|_| {}).await.expect("clips");
+    whole(&place.path("clip-2.mp4"), "task-1-2");
+    assert_eq!((place.service.polls(), place.service.fetched().len()), (polls, 2));
+}
+
+/// The last thing that a program does before it dies.
+#[tokio::test]
+async fn a_clip_that_was_named_and_not_recorded_is_recognised() {
+    let place = Place::new().await;
+    let mut job = place.two().await;
+    let result = job.wait(|_| {}).await.expect("videos");
+    let before = job.job().clone();
+    job.fetch(&result, |_| {}).await.expect("clips");
+    drop(job);
+    place.service.fetched();
+    // As the record was before.
+    let file = rusqlite::Connection::open(place.path("state/record.sqlite3")).expect("a file");
+    let text = serde_json::to_string(&before).expect("JSON");
+    assert_eq!(file.execute("UPDATE jobs SET job = ?", [&text]).expect("a record"), 1);
+    fs::remove_file(place.path("clip-2.mp4")).expect("gone");
+
+    let mut job = place.jobs.take_up(&before.id).await.expect("a job");
+    assert!(job.job().state == State::Succeeded && job.job().clips.is_empty());
+    job.finish(|_| {}).await.expect("clips");
+    assert_eq!((job.job().clips.len(), place.service.fetched()), (2, vec!["task-1-2".to_owned()]));
+    whole(&place.path("clip-1.mp4"), "task-1-1");
+}
+
+#[tokio::test]
+async fn what_is_in_the_way_is_left_and_the_clip_goes_elsewhere() {
+    let place = Place::new().await;
+    let mut job = place.jobs.submit(&request("dusk falls")).output(place.path("clip.mp4")).await.expect("a task");
+    // They come into being after the submit has looked.
+    for mine in ["clip.mp4", "other.json"] {
+        fs::write(place.path(mine), "mine").expect("a file");
+    }
+    assert!(job.finish(|_| {}).await.expect_err("taken").is_not_fetched());
+    assert!(job.redirect(place.path("other.mp4"), false).await.expect_err("taken").is_invalid_input());
+    job.redirect(place.path("free.mp4"), false).await.expect("a place");
+    job.finish(|_| {}).await.expect("a clip");
+    whole(&place.path("free.mp4"), "task-1-1");
+    assert_eq!(fs::read(place.path("clip.mp4")).expect("mine"), b"mine");
+    assert_eq!(fs::read(place.path("other.json")).expect("mine"), b"mine");
+    assert_eq!(place.files(), ["clip.mp4", "free.json", "free.mp4", "other.json"]);
+}
+
+#[tokio::test]
+async fn a_target_that_will_not_do_is_found_before_it_is_paid_for() {
+    let place = Place::new().await;
+    fs::write(place.path("there.mp4"), "mine").expect("a file");
+    for (output, why) in [
+        ("there.mp4", "exists already"),
+        ("no/clip.mp4", "there is no folder"),
+        ("clip.json", "cannot be named .json"),
+        ("", "is a folder"),
+    ] {
+        let error = place.jobs.submit(&request("dusk falls")).output(place.path(output)).await.expect_err(output);
+        assert!(error.is_invalid_input() && error.to_string().contains(why), "{error}");
+    }
+    assert_eq!((place.service.submits(), place.jobs.list().await.expect("jobs").len()), (0, 0));
+    assert_eq!(place.files(), ["there.mp4"]);
+}
+
+#[tokio::test]
+async fn clips_that_are_there_are_copied_elsewhere() {
+    let place = Place::new().await;
+    let mut job = place.two().await;
+    job.finish(|_| {}).await.expect("clips");
+    place.service.fetched();
+    fs::write(place.path("copy-2.mp4"), "mine").expect("a file");
+    let error = job.redirect(place.path("copy.mp4"), false).await.expect_err("taken");
+    assert!(error.is_invalid_input() && error.to_string().contains("copy-2.mp4 exists already"), "{error}");
+    assert_eq!((job.job().output.as_deref(), job.job().state), (Some(&*place.path("clip.mp4")), State::Downloaded));
+    job.redirect(place.path("copy.mp4"), true).await.expect("copies");
+    for (name, bytes) in
+        [("clip-1", "task-1-1"), ("clip-2", "task-1-2"), ("copy-1", "task-1-1"), ("copy-2", "task-1-2")]
+    {
+        whole(&place.path(&format!("{name}.mp4")), bytes);
+    }
+    assert_eq!(Sidecar::of(&place.path("copy-1.mp4")).expect("a sidecar").file, "copy-1.mp4");
+    job.finish(|_| {}).await.expect("copies");
+    assert_eq!((place.service.fetched().len(), job.job().output.clone()), (0, Some(place.path("copy.mp4"))));
+    assert_eq!(place.files().len(), 8, "{:?}", place.files());
+}
+
+#[tokio::test]
+async fn fewer_videos_than_asked_for_are_all_there_are() {
+    let place = Place::new().await;
+    place.service.videos(1);
+    let request = request("dusk falls").sample_count(SampleCount::Two);
+    let mut job = place.jobs.submit(&request).output(place.path("clip.mp4")).await.expect("a task");
+    job.finish(|_| {}).await.expect("a clip");
+    assert_eq!((job.job().state, place.files()), (State::Downloaded, vec!["clip-1.json".into(), "clip-1.mp4".into()]));
+}
+
+#[tokio::test]
+async fn a_task_without_a_video_has_failed_and_the_same_may_be_sent_anew() {
+    let place = Place::new().await;
+    for (videos, status) in [(0, "TASK_STATUS_SUCCEED"), (1, "TASK_STATUS_FAILED")] {
+        place.service.videos(videos);
+        let mut job = place.jobs.submit(&request("dusk falls")).await.expect("a task");
+        assert!(job.is_new());
+        place.service.status(job.job().task_id.as_ref().expect("a task").as_str(), status);
+        let error = job.finish(|_| {}).await.expect_err("failed");
+        assert!(error.client_error().is_some(), "{error}");
+        assert_eq!((job.job().state, job.job().state.charged()), (State::Failed, Charged::Unknown));
+    }
+}
+
+#[tokio::test]
+async fn a_wait_that_is_dropped_is_taken_up() {
+    let place = Place::new().await;
+    let mut job = place.jobs.submit(&request("dusk falls")).output(place.path("clip.mp4")).await.expect("a task");
+    let id = job.job().id.clone();
+    place.service.status("task-1", "TASK_STATUS_PROCESSING");
+    let begun = tokio::sync::Notify::new();
+    tokio::select! {
+        _ = job.finish(|_| begun.notify_one()) => panic!("it is not finished"),
+        () = begun.notified() => {}
+    }
+    drop(job);
+    place.service.status("task-1", "TASK_STATUS_SUCCEED");
+    place.jobs.take_up(&id).await.expect("a job").finish(|_| {}).await.expect("a clip");
+    whole(&place.path("clip.mp4"), "task-1-1");
+    assert_eq!(place.service.submits(), 1);
+}
