@@ -249,7 +249,7 @@ async fn a_rest_that_is_none_is_not_taken() {
     let length = clip().len();
     let rest = |first: usize, total: usize, more: &str| {
         let status = format!("206 Partial Content\r\ncontent-range: bytes {first}-{}/{total}{more}", total - 1);
-        vec![Head, answer(&status, &[0xff; 10])]
+        vec![Head, answer(&status, [0xff; 10])]
     };
     let cases = [
         ("all of it", vec![Head, answer("200 OK", clip())], 2),

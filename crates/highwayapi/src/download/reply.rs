@@ -108,9 +108,9 @@ fn content_range(text: &str) -> Option<(u64, u64)> {
 fn repr_digest(headers: &HeaderMap) -> Option<String> {
     let values = headers.get_all("repr-digest").into_iter().filter_map(|value| value.to_str().ok());
     let members = values.flat_map(|value| value.split(',')).map(str::trim);
-    let digests = members.filter_map(|member| member.strip_prefix("sha-256=:")?.split_once(':'));
+    let mut digests = members.filter_map(|member| member.strip_prefix("sha-256=:")?.split_once(':'));
     // Of a name that comes twice the last counts.
-    hex_of_base64(digests.last()?.0)
+    hex_of_base64(digests.next_back()?.0)
 }
 
 /// What some stores keep; with a number behind it, it is made of the digests of parts.
