@@ -85,7 +85,7 @@ async fn submit(State(shared): State<Arc<Shared>>, request: Request) -> Result<R
     let id = uuid()?;
     let seed = order.seed.map_or_else(|| random().map(u32::from_be_bytes), Ok)?;
     let bytes = (first.len() + last.len()) as u64;
-    shared.tasks.admit(&id, seed, bytes)?;
+    shared.tasks.admit(&id, &order.prompt, seed, bytes)?;
     let (written, name) = (Arc::clone(&shared), id.clone());
     let pair = blocking(move || Pair::write(written.dir.path(), &name, &first, &last)).await;
     match pair {

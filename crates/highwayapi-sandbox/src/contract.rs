@@ -25,6 +25,7 @@ pub(crate) struct Contract {
 pub(crate) struct Order {
     pub(crate) image: String,
     pub(crate) last_image: String,
+    pub(crate) prompt: String,
     pub(crate) size: Size,
     pub(crate) seconds: u32,
     pub(crate) audio: bool,
@@ -105,7 +106,7 @@ fn order(fields: &mut Map<String, Value>) -> Option<Order> {
         Some(Value::String(text)) => Some(text),
         _ => None,
     };
-    let (image, last_image) = (text("image")?, text("last_image")?);
+    let (image, last_image, prompt) = (text("image")?, text("last_image")?, text("prompt")?);
     let seed = match fields.get("seed") {
         Some(seed) => Some(number(seed)?),
         None => None,
@@ -113,6 +114,7 @@ fn order(fields: &mut Map<String, Value>) -> Option<Order> {
     Some(Order {
         image,
         last_image,
+        prompt,
         size,
         seconds: number(fields.get("duration_seconds")?)?,
         audio: fields.get("generate_audio")?.as_bool()?,

@@ -42,6 +42,7 @@ use crate::contract::Contract;
 pub use crate::error::Error;
 use crate::files::Links;
 use crate::frames::Frames;
+pub use crate::tasks::Accepted;
 use crate::tasks::Tasks;
 
 /// How long a stop waits for answers that are on their way.
@@ -107,6 +108,12 @@ impl Sandbox {
     /// Submits that were accepted: what the service would have billed.
     pub fn submits(&self) -> u64 {
         self.shared.tasks.admitted()
+    }
+
+    /// The submits behind that number, oldest first: the account's own record, which tells what became of a submit whose
+    /// answer was lost. Of the oldest finished tasks only the number is kept, once there are 10,000 in all.
+    pub fn accepted(&self) -> Vec<Accepted> {
+        self.shared.tasks.accepted()
     }
 
     /// Clips that were rendered; one that was there already is not rendered again.

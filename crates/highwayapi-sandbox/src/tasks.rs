@@ -17,6 +17,21 @@ pub(crate) const MAX_OPEN_BYTES: u64 = 4 << 30;
 /// Tasks remembered; over that the oldest finished ones are forgotten.
 pub(crate) const MAX_KEPT: usize = 10_000;
 
+/// Characters of a prompt that are remembered: the contract sets no limit.
+const PROMPT_KEPT: usize = 1000;
+
+/// A submit that was accepted; from [`Sandbox::accepted`](crate::Sandbox::accepted).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Accepted {
+    /// The id that the submit was answered with.
+    pub task_id: String,
+    /// What was asked for, its first 1,000 characters.
+    pub prompt: String,
+    /// The seed that is used, asked for or not.
+    pub seed: u32,
+}
+
 /// All tasks of a sandbox, by id.
 pub(crate) struct Tasks {
     max_open: usize,
@@ -33,6 +48,9 @@ struct Table {
 }
 
 struct Task {
+    /// Counted from the first that was accepted.
+    number: u64,
+    prompt: String,
     state: State,
     seed: u32,
     percent: f32,
@@ -61,8 +79,21 @@ impl Tasks {
         self.table().admitted
     }
 
+    /// Those of the accepted that are remembered, in their order.
+    pub(crate) fn accepted(&self) -> Vec<Accepted> {
+        let table = self.table();
+        let mut tasks: Vec<_> = table.tasks.iter().collect();
+        tasks.sort_unstable_by_key(|(_, task)| task.number);
+        let accepted = |(id, task): (&String, &Task)| Accepted {
+            task_id: id.clone(),
+            prompt: task.prompt.clone(),
+            seed: task.seed,
+        };
+        tasks.into_iter().map(accepted).collect()
+    }
+
     /// Takes a task in, or says that there are too many. `bytes` is what its pictures hold.
-    pub(crate) fn admit(&self, id: &str, seed: u32, bytes: u64) -> Result<(), ApiError> {
+    pub(crate) fn admit(&self, id: &str, prompt: &str, seed: u32, bytes: u64) -> Result<(), ApiError> {
         let mut table = self.table();
         let open = table.tasks.len() - table.finished.len();
         if open >= self.max_open {
@@ -81,8 +112,17 @@ impl Tasks {
         }
         table.admitted += 1;
         table.open_bytes += bytes;
-        let task =
-            Task { state: State::Queued, seed, percent: 0.0, bytes, submitted: now(), executed: 0, completed: 0 };
+        let task = Task {
+            number: table.admitted,
+            prompt: prompt.chars().take(PROMPT_KEPT).collect(),
+            state: State::Queued,
+            seed,
+            percent: 0.0,
+            bytes,
+            submitted: now(),
+            executed: 0,
+            completed: 0,
+        };
         table.tasks.insert(id.to_owned(), task);
         Ok(())
     }

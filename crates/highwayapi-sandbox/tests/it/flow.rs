@@ -151,3 +151,17 @@ async fn a_stopped_sandbox_is_gone() {
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     assert!(reqwest::get(url).await.unwrap_err().is_connect());
 }
+
+#[tokio::test]
+async fn the_ledger_tells_what_was_accepted_and_nothing_else() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let first = submit(&sandbox, &small(json!({ "prompt": "dusk falls", "seed": 7 }))).await;
+    assert_eq!(post(&sandbox, &small(json!({ "sample_count": 9 }))).await.status(), 400);
+    let second = submit(&sandbox, &small(json!({ "prompt": "é".repeat(2000) }))).await;
+
+    let accepted = sandbox.accepted();
+    let ids: Vec<&str> = accepted.iter().map(|accepted| accepted.task_id.as_str()).collect();
+    assert_eq!(ids, [&first, &second]);
+    assert_eq!((accepted[0].prompt.as_str(), accepted[0].seed), ("dusk falls", 7));
+    assert_eq!(accepted[1].prompt, "é".repeat(1000));
+}
