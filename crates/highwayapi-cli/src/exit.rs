@@ -33,8 +33,8 @@ pub(crate) struct Failure {
     text: String,
     causes: Vec<String>,
     charged: Charged,
-    job: Option<String>,
-    task_id: Option<String>,
+    job: Option<Box<str>>,
+    task_id: Option<Box<str>>,
     hints: Vec<String>,
 }
 
@@ -64,7 +64,7 @@ impl Failure {
     /// The user ended the waiting before the service told anything of the task.
     pub(crate) fn interrupted_unseen(task_id: &TaskId) -> Self {
         let text = format!("stopped waiting; nothing was heard of task {task_id} yet");
-        Self { task_id: Some(task_id.to_string()), ..Self::new(FAILED, text, Charged::Unknown) }
+        Self { task_id: Some(task_id.as_str().into()), ..Self::new(FAILED, text, Charged::Unknown) }
     }
 
     /// The id of a task that runs did not get to whom it was meant for.
@@ -140,8 +140,8 @@ impl Failure {
 
     /// Names the job, and with it the way out.
     pub(crate) fn about(mut self, job: &Job) -> Self {
-        self.job = Some(job.id.to_string());
-        self.task_id = job.task_id.as_ref().map(ToString::to_string).or(self.task_id);
+        self.job = Some(job.id.as_str().into());
+        self.task_id = job.task_id.as_ref().map(|id| id.as_str().into()).or(self.task_id);
         self.with_way_out()
     }
 
@@ -167,7 +167,7 @@ impl Failure {
     pub(crate) fn report(mut self, json: bool, flags: &str) -> ExitCode {
         for id in [&self.job, &self.task_id].into_iter().flatten() {
             for hint in &mut self.hints {
-                *hint = hint.replace(id, &format!("{id}{flags}"));
+                *hint = hint.replace(&**id, &format!("{id}{flags}"));
             }
         }
         if json {
@@ -217,7 +217,7 @@ impl Failure {
         };
         let failure = Self {
             causes: causes(error),
-            task_id: error.task_id().map(ToString::to_string),
+            task_id: error.task_id().map(|id| id.as_str().into()),
             ..Self::new(code, error.to_string(), error.is_charged())
         };
         failure.with_way_out()
@@ -240,8 +240,8 @@ impl From<highwayapi_jobs::Error> for Failure {
         for problem in error.problems() {
             failure.causes.push(format!("{}: {}", near(&problem.file), whole(&problem.error)));
         }
-        failure.job = error.job().map(ToString::to_string);
-        failure.task_id = error.task_id().map(ToString::to_string);
+        failure.job = error.job().map(|id| id.as_str().into());
+        failure.task_id = error.task_id().map(|id| id.as_str().into());
         let mut failure = failure.with_way_out();
         if let (true, Some(id)) = (error.is_unrecorded(), error.task_id()) {
             let why = "the record does not know it, so note the task; when the record can be written again";
