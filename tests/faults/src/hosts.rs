@@ -45,12 +45,9 @@ impl Stranger {
         &self.url
     }
 
-    pub(crate) fn visits(&self) -> usize {
-        self.visits.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn keys(&self) -> usize {
-        self.keys.load(Ordering::Relaxed)
+    /// Visits since the last time, and how many came with a key.
+    pub(crate) fn take(&self) -> (usize, usize) {
+        (self.visits.swap(0, Ordering::Relaxed), self.keys.swap(0, Ordering::Relaxed))
     }
 }
 

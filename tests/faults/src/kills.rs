@@ -50,7 +50,7 @@ pub struct Tally {
     pub lost: usize,
     /// Files under a clip's name that are not whole, at any time.
     pub not_whole: usize,
-    /// Submits of which nobody could tell what became of them, for a kill came between sending and answer.
+    /// Submits of which nobody could tell what became of them, for a kill came between begin and answer.
     pub unknown: usize,
     /// Those of them that the service had accepted: found in its records, and fetched.
     pub unknown_accepted: usize,
@@ -93,7 +93,7 @@ impl fmt::Display for Tally {
             ("paid twice", self.paid_twice),
             ("paid for and lost", self.lost),
             ("under their final name and not whole", self.not_whole),
-            ("unknown, for a kill came between sending and answer", self.unknown),
+            ("unknown, for a kill came between begin and answer", self.unknown),
             ("of these accepted by the service: adopted and fetched", self.unknown_accepted),
             ("of these not accepted: submitted anew", self.unknown - self.unknown_accepted),
             ("unknown for no such reason", self.unexplained),

@@ -41,7 +41,6 @@ pub(crate) struct Seen {
 pub(crate) struct Ground {
     highway: Highway,
     sandbox: Sandbox,
-    stranger: Stranger,
     self_signed: String,
     /// What a whole clip is: the first two that this sandbox makes.
     clips: Vec<Vec<u8>>,
@@ -52,6 +51,7 @@ pub(crate) struct Ground {
 pub(crate) struct Lane {
     ground: Arc<Ground>,
     proxy: Proxy,
+    stranger: Stranger,
 }
 
 impl Ground {
@@ -60,8 +60,8 @@ impl Ground {
         let room = tempfile::tempdir()?;
         secrets::pictures(&room.path().join("small"), 0)?;
         secrets::pictures(&room.path().join("large"), LARGE)?;
-        let (stranger, self_signed) = (Stranger::start().await?, self_signed().await?);
-        let mut ground = Self { highway, sandbox, stranger, self_signed, clips: Vec::new(), room };
+        let self_signed = self_signed().await?;
+        let mut ground = Self { highway, sandbox, self_signed, clips: Vec::new(), room };
         ground.clips = ground.clips_of_nothing_going_wrong().await?;
         Ok(ground)
     }
@@ -148,7 +148,7 @@ impl Ground {
 impl Lane {
     pub(crate) async fn start(ground: Arc<Ground>) -> Result<Self> {
         let proxy = Proxy::start(&ground.sandbox.base_url()).await?;
-        Ok(Self { ground, proxy })
+        Ok(Self { ground, proxy, stranger: Stranger::start().await? })
     }
 
     pub(crate) async fn try_out(&self, id: &str, cell: &Cell) -> Result<Seen> {
@@ -159,7 +159,7 @@ impl Lane {
         let stage = Stage {
             service: self.proxy.url(),
             file_host: ground.sandbox.base_url(),
-            stranger: ground.stranger.url().to_owned(),
+            stranger: self.stranger.url().to_owned(),
             self_signed: ground.self_signed.clone(),
             folder: folder.clone(),
             path: String::new(),
@@ -203,10 +203,11 @@ impl Lane {
         if seen.paid > played.forwarded(Step::Submit) {
             seen.problems.push("paid for what was not sent".to_owned());
         }
-        if ground.stranger.visits() > 0 {
+        let (visits, keys) = self.stranger.take();
+        if visits > 0 {
             seen.problems.push("a stranger was visited".to_owned());
         }
-        if ground.sandbox.leaked_keys() > 0 || ground.stranger.keys() > 0 {
+        if ground.sandbox.leaked_keys() > 0 || keys > 0 {
             seen.problems.push("the key went to another host".to_owned());
         }
         for text in [Some(&ended.raw), resumed.as_ref().map(|resumed| &resumed.raw)].into_iter().flatten() {
