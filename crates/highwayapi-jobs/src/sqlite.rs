@@ -369,6 +369,30 @@ mod tests {
         store.add(&job, false).await
     }
 
+    /// The answer to a submit may be on its way to disk when somebody drops the whole submit.
+    #[tokio::test]
+    async fn a_write_that_was_begun_comes_before_the_end_of_its_hold() {
+        let store = SqliteStore::in_memory().expect("a record");
+        let mut job = Job::new("https://example.com");
+        let Ok(Added::New(hold)) = store.add(&job, false).await else { panic!("a new job") };
+        job.state = State::Submitted;
+        let token = hold.token().to_owned();
+        {
+            let busy = lock(&store.0.connection);
+            let mut save = store.save(&hold, &job);
+            let polled = save.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+            assert!(polled.is_pending());
+            drop(save);
+            drop(hold);
+            assert!(store.0.is_held(&token));
+            drop(busy);
+        }
+        while store.0.is_held(&token) {
+            thread::yield_now();
+        }
+        assert_eq!(store.jobs().await.expect("jobs")[0].job.state, State::Submitted);
+    }
+
     #[tokio::test]
     async fn an_older_file_is_taken_to_this_version_with_all_that_is_in_it() {
         let folder = folder();

@@ -5,12 +5,13 @@ use std::fs;
 use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Barrier;
 use std::time::Duration;
 
 use highwayapi_jobs::{Held, SqliteStore, State, Store, state_folder};
 use tokio::runtime::Builder;
 
-use crate::support::{added, dropped, folder, held_soon, id, job};
+use crate::support::{added, folder, held_soon, id, job};
 
 /// What a process of its own does, when a test starts one.
 #[test]
@@ -171,28 +172,37 @@ async fn the_jobs_of_a_killed_process_are_free_at_once_and_not_before() {
     assert!(matches!(store.hold(&mine.id).await.expect("a record"), Held::Yes(..)));
 }
 
-/// The answer to a submit may be on its way to disk when somebody drops the whole submit.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_write_that_was_begun_comes_before_the_end_of_its_hold() {
+/// Such as where somebody cleans up what is in use.
+#[tokio::test]
+async fn a_hold_that_was_lost_to_another_writes_nothing() {
     let folder = folder();
-    let store = SqliteStore::open(folder.path()).expect("a record");
-    for round in 0..40 {
-        let mine = job(&format!("aaaaaa{round:02}"), None, State::Intent);
-        let hold = added(&store, &mine).await;
-        let accepted = job(mine.id.as_str(), None, State::Submitted);
-        // So that the write has something to wait for.
-        let busy: Vec<_> = (0..4)
-            .map(|_| {
-                let store = store.clone();
-                tokio::spawn(async move { store.jobs().await.map(drop) })
-            })
-            .collect();
-        let _ = dropped(store.save(&hold, &accepted), 1).await;
-        drop(hold);
-        assert_eq!(held_soon(&store, &mine.id).await.1, accepted);
-        for busy in busy {
-            busy.await.expect("no panic").expect("jobs");
-        }
+    let open = || SqliteStore::open(folder.path()).expect("a record");
+    let (one, other) = (open(), open());
+    let mine = job("aaaaaaaa", None, State::Submitted);
+    let lost = added(&one, &mine).await;
+    for entry in fs::read_dir(folder.path().join("record.holders")).expect("a folder") {
+        fs::remove_file(entry.expect("an entry").path()).expect("gone");
+    }
+    let (_hold, _) = held_soon(&other, &mine.id).await;
+    let changed = job("aaaaaaaa", None, State::Downloaded);
+    assert!(one.save(&lost, &changed).await.expect_err("lost").is_store());
+    assert!(one.remove(lost).await.expect_err("lost").is_store());
+    assert_eq!(other.jobs().await.expect("jobs")[0].job, mine);
+}
+
+#[test]
+fn many_handles_open_a_fresh_folder_at_the_same_moment() {
+    for _ in 0..4 {
+        let folder = folder();
+        let barrier = Barrier::new(12);
+        std::thread::scope(|scope| {
+            for _ in 0..12 {
+                scope.spawn(|| {
+                    barrier.wait();
+                    SqliteStore::open(folder.path().join("state")).expect("a record")
+                });
+            }
+        });
     }
 }
 

@@ -35,11 +35,13 @@ impl Answer {
     }
 }
 
+type OnSubmit = Box<dyn Fn(&str) + Send>;
+
 #[derive(Default)]
 struct Model {
     answers: VecDeque<Answer>,
     /// Called when a submit has arrived.
-    on_submit: Option<Box<dyn Fn(&str) + Send>>,
+    on_submit: Option<OnSubmit>,
     submits: Vec<Value>,
     /// Status and number of videos of each task.
     tasks: HashMap<String, (&'static str, usize)>,
