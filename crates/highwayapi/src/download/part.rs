@@ -40,7 +40,10 @@ impl Part {
     pub(super) fn open(target: &Path, task_id: TaskId, video: usize) -> Result<Self> {
         let (path, note_path) = beside(target).ok_or_else(|| file(format!("{} names no file", target.display())))?;
         let unwritable = |error| unwritable(&path, error);
-        let busy = || file(format!("{} is being fetched by another program", target.display()));
+        let busy = || match path.is_symlink() {
+            true => file(format!("{} is a link, which is not followed; it has to go first", path.display())),
+            false => file(format!("{} is being fetched by another program", target.display())),
+        };
         let note = Note { task_id, video, announced: Announced::default(), mode: None, boot_id: boot_id() };
 
         match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
