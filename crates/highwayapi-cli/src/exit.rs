@@ -236,10 +236,12 @@ impl From<highwayapi_jobs::Error> for Failure {
             Some(client) => Self::of_client(client),
             None => Self::new(code(&error), error.to_string(), error.is_charged()),
         };
-        failure.causes = causes(&error);
-        for problem in error.problems() {
-            failure.causes.push(format!("{}: {}", near(&problem.file), whole(&problem.error)));
-        }
+        failure.causes = match error.problems() {
+            [] => causes(&error),
+            problems => {
+                problems.iter().map(|problem| format!("{}: {}", near(&problem.file), whole(&problem.error))).collect()
+            }
+        };
         failure.job = error.job().map(|id| id.as_str().into());
         failure.task_id = error.task_id().map(|id| id.as_str().into());
         let mut failure = failure.with_way_out();

@@ -113,9 +113,9 @@ impl Error {
     }
 
     pub(crate) fn not_fetched(job: &Job, problems: Vec<Problem>) -> Self {
-        let what = match (&problems[..], job.clips.len()) {
-            ([problem], 0) => format!("{}: {}", problem.file.display(), problem.error),
-            (problems, got) => format!("{} of {} videos could not be fetched", problems.len(), problems.len() + got),
+        let what = match (problems.len(), job.clips.len()) {
+            (1, 0) => "the video could not be fetched".to_owned(),
+            (missing, got) => format!("{missing} of {} videos could not be fetched", missing + got),
         };
         let mut error = Self::new(Kind::NotFetched, Charged::Yes, what).about(job);
         error.0.problems = problems;
@@ -251,6 +251,8 @@ impl StdError for Error {
         match (self.0.kind, &self.0.source) {
             // It says the same as this one.
             (Kind::Client, Some(source)) => source.source(),
+            // The first; all are in `problems`.
+            (Kind::NotFetched, _) => self.0.problems.first().map(|problem| &problem.error as _),
             (_, source) => source.as_deref().map(|source| source as _),
         }
     }
