@@ -314,6 +314,9 @@ fn migrate(transaction: &Transaction<'_>, steps: &[&str]) -> rusqlite::Result<u3
 fn failed(place: &str, error: rusqlite::Error) -> Error {
     let text = match (&error, error.sqlite_error_code()) {
         (_, Some(ErrorCode::DiskFull)) => format!("the disk is full: the record {place} cannot be written"),
+        (_, Some(ErrorCode::SystemIoFailure)) => {
+            format!("the record {place} cannot be read or written; the disk may be full")
+        }
         (_, Some(ErrorCode::ReadOnly)) => format!("the record {place} cannot be written"),
         (_, Some(ErrorCode::DatabaseBusy)) => format!("the record {place} is being written by others all the time"),
         // What stands for a job may be none in a file that is whole to SQLite.
