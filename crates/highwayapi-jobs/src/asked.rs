@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use highwayapi::{FirstLastFrame, Frame, Options};
+use highwayapi::{FirstLastFrame, Frame, Options, TaskId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -110,6 +110,11 @@ impl Fingerprint {
         let pictures = (asked.image.sha256(), asked.last_image.sha256());
         let text = serde_json::to_string(&(service, pictures, &asked.prompt, options)).unwrap_or_default();
         Self(hex(&Sha256::digest(text)))
+    }
+
+    /// That of a task of which nothing else is known.
+    pub(crate) fn of_task(service: &str, task_id: &TaskId) -> Self {
+        Self(hex(&Sha256::digest(format!("task {service} {task_id}"))))
     }
 
     /// In hexadecimal.

@@ -189,11 +189,14 @@ impl Store for SqliteStore {
 
     fn jobs(&self) -> Pending<'_, Vec<Entry>> {
         self.call(|shared| {
-            let rows = shared.write(|transaction| {
-                let mut all = transaction.prepare("SELECT job, holder FROM jobs ORDER BY rowid")?;
+            // One statement reads one state, whoever writes meanwhile.
+            let read = || {
+                let connection = lock(&shared.connection);
+                let mut all = connection.prepare("SELECT job, holder FROM jobs ORDER BY rowid")?;
                 let rows = all.query_map([], |row| Ok((job_of(row)?, row.get(1)?)))?;
                 rows.collect::<rusqlite::Result<Vec<(Job, Option<String>)>>>()
-            })?;
+            };
+            let rows = read().map_err(|error| failed(&shared.place, error))?;
             let entry = |(job, holder): (Job, Option<String>)| {
                 Entry::new(job, holder.is_some_and(|holder| shared.is_held(&holder)))
             };
@@ -255,7 +258,7 @@ impl Shared {
     }
 
     fn not_held(&self) -> Error {
-        Error::store(format!("the job is no longer held in the record {}", self.place))
+        Error::not_held(format!("the job is no longer held in the record {}", self.place))
     }
 }
 

@@ -150,8 +150,8 @@ impl<'a> Transfer<'a> {
                     Err(Setback::Again(error))
                 } else {
                     // It is paid for and whole as far as was announced: perhaps somebody can make use of it.
-                    self.part.leave();
-                    Err(Setback::End(error.ending(&format!("It is kept as {}.", self.part.path().display()))))
+                    let kept = self.part.leave();
+                    Err(Setback::End(error.ending(&format!("It is kept as {}.", kept.display()))))
                 }
             }
         }
