@@ -93,6 +93,7 @@ pub(crate) fn check(
         }
         let known = Sidecar::of(&clip).ok();
         if task_id.is_some() && known.as_ref().map(|known| &known.task_id) == task_id {
+            replaced.extend(Replaceable::new(&clip).filter(|_| overwrite));
             continue;
         }
         if known.is_none() && sidecar.symlink_metadata().is_ok() {

@@ -412,7 +412,7 @@ fn found(file: &Path, job: &Job, sample: usize) -> Result<Option<Clip>> {
             size: known.size,
         })),
         _ if sidecar.symlink_metadata().is_err() || job.may_replace(&sidecar) => Ok(None),
-        _ => Err(Error::clip(format!("{} exists already and is that of another clip", sidecar.display()))),
+        _ => Err(Error::clip(format!("{} exists already and is no sidecar of this clip", sidecar.display()))),
     }
 }
 

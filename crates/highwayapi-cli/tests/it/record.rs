@@ -155,8 +155,12 @@ fn sent_again_or_given_up_by_the_word_of_the_user() {
     assert_eq!(run(&fake, folder.path(), &["resume", "--all"]).code, Some(0));
     let over = run(&fake, folder.path(), &["resolve", &job, "--resubmit"]);
     assert_eq!(over.code, Some(1), "{}", over.stderr);
-    // What was given up may be asked for anew.
-    assert_eq!(generate(&fake, folder.path(), &[]).code, Some(3));
+    // What was given up may have been paid for, and is sent anew only when that is asked for.
+    let same = generate(&fake, folder.path(), &[]);
+    assert_eq!(same.code, Some(1), "{}", same.stderr);
+    assert!(same.stderr.contains("the same `highway generate` with --again"), "{}", same.stderr);
+    assert_eq!(posts(&fake), 0);
+    assert_eq!(generate(&fake, folder.path(), &["--again"]).code, Some(3));
     assert_eq!(posts(&fake), 1);
 }
 
@@ -188,9 +192,13 @@ fn a_clip_that_has_changed_is_told() {
     insta::assert_snapshot!(changed.stderr, @r"
     highway: a clip is not as it was fetched
       because: clip.mp4 is not what clip.json says: its SHA-256 is another
-      charged: yes
-      to fetch again what is in the record: highway resume ID
+      charged: no
+      to fetch it again, if it is in the record: highway resume 7b8e1d1c-52ab-4f7c-9c3e-0a6c5f6f2d11 --overwrite
     ");
+    let refused = run(&fake, folder.path(), &["resume", ID]);
+    assert_eq!(refused.code, Some(6), "{}", refused.stderr);
+    let replaced = run(&fake, folder.path(), &["resume", ID, "--overwrite"]);
+    assert_eq!(replaced.code, Some(0), "{}", replaced.stderr);
     fs::remove_file(&clip).expect("removed");
     let gone = run(&fake, folder.path(), &["verify", "clip.mp4", "--json"]);
     let gone: Value = serde_json::from_str(&gone.stdout).expect("JSON");

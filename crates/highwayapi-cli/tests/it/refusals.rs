@@ -4,6 +4,7 @@ use std::fs;
 
 use tempfile::TempDir;
 
+use crate::fake::{Fake, Reply};
 use crate::process::{highway, photograph, run};
 
 /// An address where nobody listens: whatever gets as far as the network fails there, with another exit code.
@@ -79,17 +80,18 @@ fn a_folder_in_which_nothing_can_be_made_is_found_before_anything_is_sent() {
     let output = highway(&args).env("HIGHWAY_API_KEY", "sk-1").env("HIGHWAY_BASE_URL", NOWHERE).output();
     let done = crate::process::Done::from(output.expect("the command runs"));
     assert_eq!(done.code, Some(2));
-    let expected = "highway: output: no file can be made in /proc; choose another folder\n  because: ";
+    let expected = "highway: output: no file can be made at /proc/clip.mp4; choose another name\n  because: ";
     assert!(done.stderr.starts_with(expected), "{}", done.stderr);
 }
 
 #[cfg(unix)]
 #[test]
 fn a_task_of_which_nothing_is_heard_is_not_said_to_go_on() {
+    let fake = Fake::start(|_, _| Reply::Silence);
     let mut command = highway(&["wait", "7b8e1d1c", "--timeout", "1h"]);
-    command.env("HIGHWAY_API_KEY", "sk-1").env("HIGHWAY_BASE_URL", NOWHERE);
+    command.env("HIGHWAY_API_KEY", "sk-1").env("HIGHWAY_BASE_URL", &fake.base_url);
     let process = command.spawn().expect("the command runs");
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    fake.request();
     crate::process::interrupt(&process);
     let done = crate::process::Done::from(process.wait_with_output().expect("it ends"));
     assert_eq!(done.code, Some(1), "{}", done.stderr);

@@ -122,7 +122,7 @@ fn one_video_that_cannot_be_fetched_does_not_give_up_the_others() {
     assert_eq!((done.code, done.stdout.as_str()), (Some(6), "clip-2.mp4\n"), "{}", done.stderr);
     assert!(done.stderr.contains("1 of 2 videos could not be fetched"), "{}", done.stderr);
     assert!(done.stderr.contains("because: clip-1.mp4: "), "{}", done.stderr);
-    assert!(done.stderr.contains("to fetch again: highway resume "), "{}", done.stderr);
+    assert!(done.stderr.contains("to fetch again (-o FILE for another place): highway resume "), "{}", done.stderr);
     assert!(folder.path().join("clip-2.json").is_file() && !folder.path().join("clip-1.mp4").exists());
 }
 
@@ -130,13 +130,13 @@ fn one_video_that_cannot_be_fetched_does_not_give_up_the_others() {
 fn a_sidecar_that_cannot_be_written_does_not_give_up_the_others() {
     let folder = TempDir::new().expect("a folder");
     let fake = Fake::start(|request, own_url| succeeded(request, own_url, own_url));
-    // What the sidecar would be renamed to is a folder that is not empty.
+    // Where the sidecar would go is a folder.
     std::fs::create_dir_all(folder.path().join("clip-1.json/full")).expect("made");
     let done = run(&fake, folder.path(), &["fetch", ID, "--overwrite"]);
     assert_eq!((done.code, done.stdout.as_str()), (Some(6), "clip-2.mp4\n"), "{}", done.stderr);
-    assert!(done.stderr.contains("clip-1.json cannot be written"), "{}", done.stderr);
-    // Without its sidecar a clip has no name; it is there all the same.
-    assert!(!folder.path().join("clip-1.mp4").exists() && folder.path().join("clip-1.mp4.highway-part").is_file());
+    assert!(done.stderr.contains("clip-1.json exists already"), "{}", done.stderr);
+    // Without its sidecar a clip has no name.
+    assert!(!folder.path().join("clip-1.mp4").exists());
     std::fs::remove_dir_all(folder.path().join("clip-1.json")).expect("removed");
     let done = run(&fake, folder.path(), &["resume", "--all"]);
     assert_eq!((done.code, done.stdout.as_str()), (Some(0), "clip-1.mp4\nclip-2.mp4\n"), "{}", done.stderr);
@@ -159,7 +159,7 @@ fn ctrl_c_while_fetching_tells_that_the_task_is_finished() {
     let (code, text) = end(process, stderr);
     assert_eq!(code, Some(6), "{text}");
     assert!(text.contains(&format!("stopped; task {ID} is finished and paid for")), "{text}");
-    assert!(text.contains("to fetch again: highway resume "), "{text}");
+    assert!(text.contains("to fetch again (-o FILE for another place): highway resume "), "{text}");
 }
 
 #[test]

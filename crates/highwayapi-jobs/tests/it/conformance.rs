@@ -188,12 +188,12 @@ async fn a_hold_that_has_ended_writes_nothing<S: Store>(open: impl Fn() -> S) {
     drop(hold);
     let ended = || Hold::new(mine.id.clone(), token.clone(), || {});
     for round in ["free", "held by another"] {
-        assert!(one.save(&ended(), &changed).await.expect_err(round).is_store());
-        assert!(one.remove(ended()).await.expect_err(round).is_store());
+        assert!(one.save(&ended(), &changed).await.expect_err(round).is_not_held());
+        assert!(one.remove(ended()).await.expect_err(round).is_not_held());
         let (hold, found) = held_soon(&other, &mine.id).await;
         assert_eq!((found, hold.token() == token), (mine.clone(), false));
-        assert!(one.save(&ended(), &changed).await.expect_err(round).is_store());
-        assert!(one.remove(ended()).await.expect_err(round).is_store());
+        assert!(one.save(&ended(), &changed).await.expect_err(round).is_not_held());
+        assert!(one.remove(ended()).await.expect_err(round).is_not_held());
         other.save(&hold, &mine).await.expect("a record");
     }
     assert_eq!(open().jobs().await.expect("jobs")[0].job, mine);

@@ -185,8 +185,8 @@ async fn a_hold_that_was_lost_to_another_writes_nothing() {
     }
     let (_hold, _) = held_soon(&other, &mine.id).await;
     let changed = job("aaaaaaaa", None, State::Downloaded);
-    assert!(one.save(&lost, &changed).await.expect_err("lost").is_store());
-    assert!(one.remove(lost).await.expect_err("lost").is_store());
+    assert!(one.save(&lost, &changed).await.expect_err("lost").is_not_held());
+    assert!(one.remove(lost).await.expect_err("lost").is_not_held());
     assert_eq!(other.jobs().await.expect("jobs")[0].job, mine);
 }
 

@@ -190,6 +190,8 @@ async fn a_target_that_will_not_do_is_found_before_it_is_paid_for() {
         ("no/clip.mp4", "there is no folder"),
         ("clip.json", "cannot be named .json"),
         ("", "is a folder"),
+        ("new/", "is a folder"),
+        (&format!("{}.mp4", "x".repeat(245)), "no file can be made"),
     ] {
         let error = place.jobs.submit(&request("dusk falls")).output(place.path(output)).await.expect_err(output);
         assert!(error.is_invalid_input() && error.to_string().contains(why), "{error}");
@@ -230,18 +232,129 @@ async fn fewer_videos_than_asked_for_are_all_there_are() {
     assert_eq!((job.job().state, place.files()), (State::Downloaded, vec!["clip-1.json".into(), "clip-1.mp4".into()]));
 }
 
+/// Nobody knows whether a failed task is billed.
 #[tokio::test]
-async fn a_task_without_a_video_has_failed_and_the_same_may_be_sent_anew() {
+async fn a_task_without_a_video_has_failed_and_the_same_is_sent_anew_only_when_asked() {
     let place = Place::new().await;
     for (videos, status) in [(0, "TASK_STATUS_SUCCEED"), (1, "TASK_STATUS_FAILED")] {
         place.service.videos(videos);
-        let mut job = place.jobs.submit(&request("dusk falls")).await.expect("a task");
-        assert!(job.is_new());
+        let request = request(status);
+        let mut job = place.jobs.submit(&request).await.expect("a task");
         place.service.status(job.job().task_id.as_ref().expect("a task").as_str(), status);
         let error = job.finish(|_| {}).await.expect_err("failed");
         assert!(error.client_error().is_some(), "{error}");
-        assert_eq!((job.job().state, job.job().state.charged()), (State::Failed, Charged::Unknown));
+        assert_eq!((job.job().state, job.job().charged()), (State::Failed, Charged::Unknown));
+        drop(job);
+        assert!(!place.jobs.submit(&request).await.expect("that one").is_new());
+        assert!(place.jobs.submit(&request).again(true).await.expect("another one").is_new());
     }
+    assert_eq!(place.service.submits(), 4);
+}
+
+/// What was delivered and deleted long ago, when the service no longer has it.
+#[tokio::test]
+async fn a_video_that_is_gone_everywhere_is_not_paid_for_again() {
+    let place = Place::new().await;
+    let request = request("dusk falls");
+    let mut job = place.jobs.submit(&request).output(place.path("clip.mp4")).await.expect("a task");
+    job.finish(|_| {}).await.expect("a clip");
+    fs::remove_file(place.path("clip.mp4")).expect("gone");
+    place.service.status(job.job().task_id.as_ref().expect("a task").as_str(), "TASK_STATUS_FAILED");
+    drop(job);
+    for _ in 0..2 {
+        let mut job = place.jobs.submit(&request).output(place.path("clip.mp4")).await.expect("that one");
+        let error = job.finish(|_| {}).await.expect_err("gone");
+        assert_eq!((error.is_charged(), job.job().state), (Charged::Yes, State::Succeeded), "{error}");
+    }
+    assert_eq!(place.service.submits(), 1);
+}
+
+#[tokio::test]
+async fn the_permission_to_overwrite_is_for_the_file_that_was_there() {
+    let place = Place::new().await;
+    let clip = place.path("clip.mp4");
+    fs::write(&clip, "old").expect("a file");
+    let mut job = place.jobs.submit(&request("dusk")).output(&clip).overwrite(true).await.expect("a task");
+    fs::write(&clip, "somebody's new one").expect("a file");
+    assert!(job.finish(|_| {}).await.expect_err("not that one").is_not_fetched());
+    assert_eq!(fs::read(&clip).expect("theirs"), b"somebody's new one");
+    job.redirect(&clip, true).await.expect("that one, too");
+    job.finish(|_| {}).await.expect("a clip");
+    whole(&clip, "task-1-1");
+
+    // Nor does it hold for ever.
+    fs::write(&clip, "edited").expect("a file");
+    assert!(job.finish(|_| {}).await.expect_err("not unasked").is_not_fetched());
+    assert_eq!(fs::read(&clip).expect("theirs"), b"edited");
+}
+
+#[tokio::test]
+async fn a_json_of_the_users_own_is_never_taken_for_a_sidecar() {
+    let place = Place::new().await;
+    fs::write(place.path("package.json"), "{}").expect("a file");
+    let error = place.jobs.submit(&request("dusk")).output(place.path("package.mp4")).overwrite(true).await;
+    assert!(error.expect_err("in the way").to_string().contains("is no clip's sidecar"));
+    let mut job = place.jobs.submit(&request("dusk")).output(place.path("clip.mp4")).await.expect("a task");
+    // One that comes into being while the video is made.
+    fs::write(place.path("clip.json"), "{}").expect("a file");
+    assert!(job.finish(|_| {}).await.expect_err("in the way").is_not_fetched());
+    assert_eq!(fs::read(place.path("clip.json")).expect("theirs"), b"{}");
+    assert!(!place.path("clip.mp4").exists());
+}
+
+/// The name is free, but the other job's video is on its way there.
+#[tokio::test]
+async fn two_jobs_with_one_output_do_not_harm_each_other() {
+    let place = Place::new().await;
+    let clip = place.path("clip.mp4");
+    let mut one = place.jobs.submit(&request("one")).output(&clip).await.expect("a task");
+    // Its sidecar cannot be written, so the whole video waits for its name.
+    fs::create_dir(place.path("clip.json.highway-new")).expect("in the way");
+    assert!(one.finish(|_| {}).await.expect_err("no sidecar").is_not_fetched());
+    fs::remove_dir(place.path("clip.json.highway-new")).expect("gone");
+    let part = fs::read(place.path("clip.mp4.highway-part")).expect("the video");
+
+    let error = place.jobs.submit(&request("two")).output(&clip).await.expect_err("taken");
+    assert!(error.is_invalid_input() && error.to_string().contains("task-1"), "{error}");
+    let mut two = place.jobs.submit(&request("two")).output(place.path("two.mp4")).await.expect("a task");
+    assert!(two.redirect(&clip, true).await.expect_err("taken").is_invalid_input());
+    two.finish(|_| {}).await.expect("a clip");
+    assert!(two.redirect(&clip, false).await.expect_err("taken").is_invalid_input());
+    assert_eq!(fs::read(place.path("clip.mp4.highway-part")).expect("the video"), part);
+
+    one.finish(|_| {}).await.expect("a clip");
+    whole(&clip, "task-1-1");
+    whole(&place.path("two.mp4"), "task-2-1");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_that_was_planted_beside_a_clip_is_not_followed() {
+    let place = Place::new().await;
+    fs::write(place.path("theirs"), "theirs").expect("a file");
+    for name in ["clip.json.highway-new", "copy.mp4.highway-new", "copy.json.highway-new"] {
+        std::os::unix::fs::symlink(place.path("theirs"), place.path(name)).expect("a link");
+    }
+    let mut job = place.jobs.submit(&request("dusk")).output(place.path("clip.mp4")).await.expect("a task");
+    job.finish(|_| {}).await.expect("a clip");
+    job.redirect(place.path("copy.mp4"), false).await.expect("a copy");
+    assert_eq!(fs::read(place.path("theirs")).expect("theirs"), b"theirs");
+    assert_eq!(place.files(), ["clip.json", "clip.mp4", "copy.json", "copy.mp4", "theirs"]);
+}
+
+#[tokio::test]
+async fn a_clip_that_is_there_goes_along_when_the_other_one_goes_elsewhere() {
+    let place = Place::new().await;
+    let mut job = place.two().await;
+    place.service.broken(&[2]);
+    assert!(job.finish(|_| {}).await.expect_err("one is missing").is_not_fetched());
+    place.service.broken(&[]);
+    job.redirect(place.path("copy.mp4"), false).await.expect("a place");
+    place.service.fetched();
+    job.finish(|_| {}).await.expect("clips");
+    assert_eq!(place.service.fetched(), ["task-1-2"]);
+    whole(&place.path("copy-1.mp4"), "task-1-1");
+    whole(&place.path("copy-2.mp4"), "task-1-2");
 }
 
 #[tokio::test]

@@ -97,13 +97,14 @@ async fn a_second_attempt_that_is_refused_or_stopped_leaves_the_first_unknown() 
     service.answers([Answer::Busy]);
     let error = jobs.submit_again(&lost.id, std::future::pending()).await.expect_err("refused");
     // This attempt cost nothing; the job as a whole may have.
-    assert_eq!((error.is_charged(), service.submits()), (Charged::No, 2));
+    assert!(error.is_unresolved(), "{error}");
+    assert_eq!((error.is_charged(), service.submits()), (Charged::Unknown, 2));
     let job = only(&jobs).await;
     assert_eq!((job.state, job.attempt), (State::Unknown, 2));
     assert!(jobs.submit(&clip).await.expect_err("it may be paid for").is_unresolved());
 
     let error = jobs.submit_again(&lost.id, async {}).await.expect_err("stopped");
-    assert!(error.client_error().is_some_and(highwayapi::Error::is_stopped), "{error}");
+    assert!(error.is_unresolved() && error.to_string().contains("the submit was stopped"), "{error}");
     assert_eq!((only(&jobs).await.state, service.submits()), (State::Unknown, 2));
 
     let named = jobs.name_task(&lost.id, &task("task-1")).await.expect("the first attempt's task");
@@ -139,10 +140,16 @@ async fn a_job_that_is_given_up_is_kept_and_never_asked_after() {
         assert!(held.finish(|_| {}).await.expect_err("given up").is_wrong_state());
     }
     assert_eq!(service.polls(), 0);
-    // What was given up may be wanted after all: sent anew, or taken in by its task.
-    assert!(jobs.submit(&request("dusk falls")).await.expect("a task").is_new());
+    // Both may have been paid for, and one is known to be.
+    for (job, charged) in [(&lost, Charged::Unknown), (&paid, Charged::Yes)] {
+        assert_eq!(jobs.find(job.id.as_str()).await.expect("a job").job.charged(), charged);
+    }
+    assert!(jobs.submit(&request("dusk falls")).await.expect_err("given up").is_wrong_state());
+    assert_eq!(service.submits(), 2);
+    // What was given up may be wanted after all: taken in by its task, or paid for anew.
     let adopted = jobs.adopt(&task("task-2"), |_| {}).await.expect("its task");
-    assert_eq!((adopted.job().state, adopted.job().id == paid.id), (State::Submitted, false));
+    assert_eq!((adopted.job().state, &adopted.job().id), (State::Submitted, &paid.id));
+    assert!(jobs.submit(&request("dusk falls")).again(true).await.expect("a task").is_new());
 }
 
 #[tokio::test]
@@ -245,5 +252,5 @@ async fn a_job_is_found_by_its_id_its_task_and_a_beginning_that_is_its_own() {
     let store = highwayapi_jobs::SqliteStore::open(folder.path()).expect("a record");
     drop(crate::support::added(&store, &alike).await);
     let error = jobs.find(&job.id.as_str()[..5]).await.expect_err("two of them");
-    assert_eq!(error.to_string(), format!("2 jobs begin with {}", &job.id.as_str()[..5]));
+    assert_eq!(error.to_string(), format!("2 jobs begin with {}; more of it is needed", &job.id.as_str()[..5]));
 }
