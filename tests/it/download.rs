@@ -105,8 +105,8 @@ async fn no_video(name: &str, steps: Vec<Step>) -> String {
     assert!(error.is_download() && error.task_id().is_some(), "{error:?}");
     let said = error.to_string().replace(&folder.path().display().to_string(), "FOLDER");
     // What may be of use to somebody stays, and never under its final name; what is none goes.
-    let kept = said.contains("It is kept as FOLDER/clip.mp4.highway-part");
-    let left: &[&str] = if kept { &["clip.mp4.highway-part"] } else { &[] };
+    let kept = said.contains("It is kept as FOLDER/clip.mp4.highway-kept");
+    let left: &[&str] = if kept { &["clip.mp4.highway-kept"] } else { &[] };
     assert_eq!(files(folder.path()), left, "{name}");
     format!("  {}\n  {said}\n  requests: {}\n", traits(&error), host.connections())
 }

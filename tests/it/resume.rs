@@ -119,14 +119,36 @@ fn leave(folder: &Path, length: usize, change: impl Fn(&mut Value)) {
     }
 }
 
+/// It may be the only one of its kind, and paid for.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_part_of_another_task_is_not_touched() {
+    let folder = folder();
+    leave(folder.path(), clip().len() / 2, |note| note["task_id"] = "u".into());
+    let (part, target) = (folder.path().join("clip.mp4.highway-part"), folder.path().join("clip.mp4"));
+    let before = fs::read(&part).expect("a part");
+    assert_eq!(highwayapi::unfinished_download(&target).as_ref().map(|id| id.as_str()), Some("u"));
+    let host = Server::start(whole(&hosted(ETAG))).await;
+    let error = video(host.url(), builder).await.download(&target).overwrite(true).await.expect_err("another's");
+    assert!(error.is_file() && error.to_string().contains("is what came of another task so far"), "{error}");
+    assert_eq!((fs::read(&part).expect("a part"), host.connections()), (before, 0));
+    // What is of no use to anyone is in nobody's way.
+    leave(folder.path(), clip().len() / 2, |note| {
+        note["task_id"] = "u".into();
+        note["boot_id"] = "another".into();
+    });
+    assert_eq!(highwayapi::unfinished_download(&target), None);
+    video(host.url(), builder).await.download(&target).await.expect("a clip");
+    assert_eq!(files(folder.path()), ["clip.mp4"]);
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn only_a_part_of_the_same_video_and_run_is_continued() {
     type Change = fn(&mut Value);
     let half = clip().len() / 2;
-    let cases: [(&str, usize, Change, bool); 11] = [
+    let cases: [(&str, usize, Change, bool); 10] = [
         ("as it was left", half, |_| {}, true),
-        ("another task", half, |note| note["task_id"] = "u".into(), false),
         ("another video", half, |note| note["video"] = 1.into(), false),
         ("another run of the machine", half, |note| note["boot_id"] = "another".into(), false),
         ("an unknown run", half, |note| note["boot_id"] = Value::Null, false),

@@ -12,16 +12,20 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 /// Keeps jobs, durably, and lets each be worked on by one process at a time.
 ///
 /// A job is _held_ while somebody works on it. A hold ends when its [`Hold`] is dropped, or when whoever has it is gone:
-/// an engine must notice that of itself, and must not let a job go while its holder lives. Only who holds a job can
-/// change it, and an engine must refuse a write of a hold that has ended.
+/// an engine must notice that of itself. Only who holds a job can change it: an engine must refuse a write of a hold that
+/// has ended with [`crate::Error::not_held`], so that even one that was taken from its holder by mistake harms nobody.
 ///
 /// An `Ok` of `add` and `save` means that the change is on disk and survives the loss of power.
 ///
-/// Calls may be dropped at any time while they run; they have then happened, or not, and nothing in between.
+/// Calls may be dropped at any time while they run; they have then happened, or not, and nothing in between. A job that
+/// was added or held by a call whose answer nobody took is not held. Once a hold is dropped, the same handle can hold the
+/// job at once, and others soon. A write that is under way when its hold is dropped comes about before the hold ends.
+///
+/// What these words ask for is tried by `tests/it/conformance.rs` of this crate, for any engine.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Adds a job and holds it. In one step with that, unless `again` is set: if a job of the same
     /// [`crate::Fingerprint`] is there whose state [is paid](crate::State::is_paid), nothing is added, and the newest of
-    /// them is given back.
+    /// them is given back. An id that is there already is an error.
     fn add<'a>(&'a self, job: &'a Job, again: bool) -> Pending<'a, Added>;
 
     /// Holds a job and gives it as it is now.
@@ -30,7 +34,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Writes down a job that is held.
     fn save<'a>(&'a self, hold: &'a Hold, job: &'a Job) -> Pending<'a, ()>;
 
-    /// All jobs, the oldest first.
+    /// All jobs, in the order in which they were added. Waits for no writer.
     fn jobs(&self) -> Pending<'_, Vec<Entry>>;
 
     /// Forgets a job that is held.
@@ -83,8 +87,8 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// For a [`Store`]: `token` tells this hold from every other of the same job; `release` is called when it ends, and
-    /// must not block for long.
+    /// For a [`Store`]: `token` tells this hold from every other of the same job; `release` is called when it ends,
+    /// on whatever thread that is, inside an async runtime or not, and must not block for long.
     pub fn new(id: JobId, token: String, release: impl FnOnce() + Send + Sync + 'static) -> Self {
         Self { id, token, release: Some(Box::new(release)) }
     }

@@ -28,7 +28,7 @@ const WORD: usize = 200;
 /// characters, of bounded length.
 pub(crate) fn clean(text: &str, key: &str) -> String {
     let text = if key.is_empty() { text.to_owned() } else { text.replace(key, "(key)") };
-    let text: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    let text: String = text.chars().map(|letter| if rules(letter) { ' ' } else { letter }).collect();
     let words = text.split_whitespace().map(|word| shortened(unsigned(word)));
     let mut cleaned = words.collect::<Vec<_>>().join(" ");
     // Cut last: half a link no longer shows what in it is a password.
@@ -37,6 +37,11 @@ pub(crate) fn clean(text: &str, key: &str) -> String {
         cleaned.push('…');
     }
     cleaned
+}
+
+/// What a terminal obeys instead of showing it: control characters, and those that turn the direction of what follows.
+fn rules(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Links come with a scheme, without one, or with its slashes escaped; what tells them all is a query.
@@ -81,6 +86,11 @@ mod tests {
         assert_eq!(plain_url("https://f.example/a.mp4"), "https://f.example/a.mp4");
         assert_eq!(plain_url("https://a.example/x,https://u:p@b.example/y"), "https://a.example/x,https://b.example/y");
         assert_eq!(plain_url("no url"), "no url");
+    }
+
+    #[test]
+    fn nothing_turns_the_direction_of_what_follows() {
+        assert_eq!(clean("paid\u{202e}dias\u{2066}x", ""), "paid dias x");
     }
 
     #[test]

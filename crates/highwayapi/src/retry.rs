@@ -17,6 +17,14 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
     Some(date.duration_since(now).unwrap_or_default())
 }
 
+/// A wish that is too long to be slept through, as a sentence.
+pub(crate) fn left_alone(asked: Duration) -> String {
+    match asked.as_secs() {
+        seconds @ ..=86_400 => format!("It asks to be left alone for {seconds} s."),
+        _ => "It asks to be left alone for more than a day.".to_owned(),
+    }
+}
+
 /// Pause before the next try after `failures` in a row: doubling from half a second up to `longest`, of which a random
 /// half is kept, so that many clients do not come back at once. What the service asked for is kept to.
 pub(crate) fn backoff(failures: u32, asked: Option<Duration>, longest: Duration) -> Duration {

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use crate::answer::{Answer, failure, silence};
 use crate::error::Kind;
 use crate::redact::clean;
-use crate::retry::backoff;
+use crate::retry::{backoff, left_alone};
 use crate::{Charged, Client, Error, FirstLastFrame, Result, Task, TaskId};
 
 const WHAT: &str = "the submit";
@@ -78,7 +78,7 @@ impl Client {
                 return Err(failure.error);
             }
             if let Some(asked) = asked.filter(|&asked| asked > LONGEST_PAUSE) {
-                return Err(failure.error.ending(&format!("It asks to be left alone for {} s.", asked.as_secs())));
+                return Err(failure.error.ending(&left_alone(asked)));
             }
             pause = backoff(attempt, asked, LONGEST_PAUSE);
             tracing::warn!(attempt, ?pause, error = %failure.error, "not accepted, trying again");

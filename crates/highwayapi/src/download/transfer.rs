@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::part::{Flaw, Part};
 use super::reply::Reply;
 use super::{LARGEST, Progress, download};
-use crate::retry::{backoff, retry_after};
+use crate::retry::{backoff, left_alone, retry_after};
 use crate::wait::passing;
 use crate::{Error, Result, Video, tls};
 
@@ -110,7 +110,7 @@ impl<'a> Transfer<'a> {
             }
             let asked = error.retry_after();
             if let Some(asked) = asked.filter(|&asked| asked > LONGEST_PAUSE) {
-                return Err(error.ending(&format!("It asks to be left alone for {} s.", asked.as_secs())));
+                return Err(error.ending(&left_alone(asked)));
             }
             if failures == TRIES {
                 return Err(error.ending(&format!("It was tried {TRIES} times.")));
