@@ -1,16 +1,19 @@
 //! Trying out the whole table, and what is printed of it.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cell::{Around, Cell, Group};
+use crate::ground::Ground;
 use crate::highway::Highway;
-use crate::lane::{Ground, Lane, Seen};
+use crate::lane::Lane;
+use crate::seen::Seen;
 use crate::{Result, table};
 
 /// Cells at once.
-const LANES: usize = 6;
+const LANES: usize = 16;
 
 const INTRO: &str = "\
 # When something goes wrong
@@ -58,9 +61,7 @@ pub async fn run(highway: &Highway, only: &str) -> Result<Report> {
         let members = table::cells().into_iter().filter(|cell| cell.group == group);
         for (number, cell) in members.enumerate() {
             let id = format!("{}{}", group.letter(), number + 1);
-            let possible =
-                (highway.has_patience() || !cell.patience) && (mounts || !matches!(cell.around, Around::Mount(_)));
-            if !possible {
+            if !mounts && matches!(cell.around, Around::Mount(_) | Around::MountRecord(_)) {
                 left_out.push(cell.name);
             } else if id == only || cell.name.contains(only) {
                 cells.push_back((id, cell));
@@ -68,6 +69,8 @@ pub async fn run(highway: &Highway, only: &str) -> Result<Report> {
         }
     }
     let order: Vec<String> = cells.iter().map(|(id, _)| id.clone()).collect();
+    // What may take longest begins first.
+    cells.make_contiguous().sort_by_key(|(_, cell)| Reverse(cell.within));
     let lanes = LANES.min(cells.len());
     let cells = Arc::new(Mutex::new(cells));
     let ground = Arc::new(Ground::new(highway.clone()).await?);
@@ -86,7 +89,7 @@ async fn work(cells: Arc<Mutex<VecDeque<(String, Cell)>>>, ground: Arc<Ground>) 
     let lane = Lane::start(ground).await?;
     let mut rows = Vec::new();
     while let Some((id, cell)) = next() {
-        let seen = lane.try_out(&id, &cell).await.map_err(|error| format!("{id} {}: {error}", cell.name))?;
+        let seen = lane.try_out(&id, &cell).await.unwrap_or_else(|error| Seen::of_nothing(error.to_string()));
         rows.push(Row { id, cell, seen });
     }
     Ok(rows)
@@ -134,7 +137,7 @@ impl Report {
             if rows.is_empty() {
                 continue;
             }
-            let head = "| | fault | | POSTs | paid | exit | charged | within | in the folder | taken up again |";
+            let head = "| | fault | | POSTs | paid | exit | charged | record | in the folder | taken up again |";
             let line = "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
             let _ = write!(page, "\n## {}\n\n{head}\n{line}\n", group.title());
             for row in &rows {
@@ -172,7 +175,7 @@ impl Row {
             cell.lasts,
             seen.posts,
             seen.paid,
-            cell.within,
+            seen.record,
             seen.files,
             seen.resume.text()
         )
