@@ -14,6 +14,9 @@ use crate::script::Step::{Download, Poll, Submit};
 use crate::script::Way::{self, SignalBefore, SignalHalfway};
 use crate::secrets::KEY;
 
+/// Where a resume goes on from.
+const KEPT: &str = "clip.mp4.highway-part for resuming";
+
 pub(super) fn cells() -> Vec<Cell> {
     [disks(), folders(), record(), others(), signals()].concat()
 }
@@ -24,8 +27,9 @@ fn cell(name: &'static str, outcome: Outcome) -> Cell {
 
 fn disks() -> Vec<Cell> {
     vec![
-        cell("the disk is full", Outcome::unfetched()).around(Mount("size=64k")),
-        cell("files may not grow that large", Outcome::unfetched()).around(Shell("trap '' XFSZ; ulimit -f 400")),
+        cell("the disk is full", Outcome::unfetched().files(KEPT)).around(Mount("size=64k")),
+        cell("files may not grow that large", Outcome::unfetched().files(KEPT))
+            .around(Shell("trap '' XFSZ; ulimit -f 400")),
         cell("the folder is read-only", Outcome::unsent(2)).around(Mount("ro,size=64k")),
         cell("standard output is full", Outcome::done()).around(Shell("exec >/dev/full")),
         cell("standard output is closed", Outcome::done()).around(Shell("exec >&-")),
@@ -37,11 +41,19 @@ fn folders() -> Vec<Cell> {
     vec![
         cell("the clip's name is taken meanwhile", Outcome::unfetched().files(theirs).resume(Resume::Elsewhere))
             .once(Poll, Meanwhile(|folder| write(folder, "clip.mp4"))),
-        cell("the clip's name is taken while it comes", Outcome::unfetched().files(theirs).resume(Resume::Elsewhere))
-            .once(Download, Meanwhile(|folder| write(folder, "clip.mp4"))),
-        // Its record replaces what is there; a clip never does.
-        cell("the record's name is taken meanwhile", Outcome::done())
-            .once(Poll, Meanwhile(|folder| write(folder, "clip.json"))),
+        // What tells how it was made has its name before the clip has.
+        cell(
+            "the clip's name is taken while it comes",
+            Outcome::unfetched()
+                .files("clip.json, clip.mp4 of somebody else, clip.mp4.highway-part for resuming")
+                .resume(Resume::Elsewhere),
+        )
+        .once(Download, Meanwhile(|folder| write(folder, "clip.mp4"))),
+        cell(
+            "the name of what tells how it was made is taken meanwhile",
+            Outcome::unfetched().files("clip.json of somebody else").resume(Resume::Elsewhere),
+        )
+        .once(Poll, Meanwhile(|folder| write(folder, "clip.json"))),
         cell("the clip's name becomes a folder", Outcome::unfetched().files("clip.mp4/").resume(Resume::Elsewhere))
             .once(Poll, Meanwhile(|folder| fs::create_dir(folder.join("clip.mp4")).expect("a folder"))),
         cell("the folder is removed meanwhile", Outcome::unfetched().files("no folder"))
@@ -82,6 +94,7 @@ fn record() -> Vec<Cell> {
             .around(Shell("trap '' XFSZ; ulimit -f 16")),
         // Room for what is written before the submit, and for no more.
         cell("the disk is full for the record after the answer", untold()).around(MountRecord("size=68k")),
+        cell("the disk is full for the record after the task's id", Outcome::owed(4)).around(MountRecord("size=72k")),
         cell("files may not grow after the answer", untold()).around(Shell("trap '' XFSZ; ulimit -f 64")),
     ]
 }
@@ -111,22 +124,21 @@ fn other(folder: &Path, name: &str) {
 }
 
 fn signals() -> Vec<Cell> {
-    let part = "clip.mp4.highway-part for resuming";
     vec![
         cell("killed before the service saw the submit", Outcome::unknown(0).killed()).once(Submit, Signal("KILL")),
         cell("killed before the answer to the submit", Outcome::unknown(1).killed())
             .once(Submit, Through(Way::Signal("KILL"))),
         cell("killed while the task is waited for", Outcome::owed(0).killed()).once(Poll, Signal("KILL")),
-        cell("killed in the middle of the video", Outcome::unfetched().killed().files(part))
+        cell("killed in the middle of the video", Outcome::unfetched().killed().files(KEPT))
             .once(Download, Through(SignalHalfway("KILL"))),
         cell("asked to end before the answer to the submit", Outcome::owed(4))
             .once(Submit, Through(SignalBefore("TERM"))),
         cell("asked to end while the task is waited for", Outcome::owed(4)).once(Poll, Signal("TERM")),
-        cell("asked to end in the middle of the video", Outcome::unfetched().files(part))
+        cell("asked to end in the middle of the video", Outcome::unfetched().files(KEPT))
             .once(Download, Through(SignalHalfway("TERM"))),
         cell("Ctrl-C before the answer to the submit", Outcome::owed(4)).once(Submit, Through(SignalBefore("INT"))),
         cell("Ctrl-C while the task is waited for", Outcome::owed(4)).once(Poll, Signal("INT")),
-        cell("Ctrl-C in the middle of the video", Outcome::unfetched().files(part))
+        cell("Ctrl-C in the middle of the video", Outcome::unfetched().files(KEPT))
             .once(Download, Through(SignalHalfway("INT"))),
     ]
 }

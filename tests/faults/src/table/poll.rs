@@ -109,8 +109,6 @@ fn tasks() -> Vec<Cell> {
         once("the task vanishes and comes back", vanished()),
         lasting("the task is gone for good", vanished()).stays().ending(Outcome::owed(4).resume(Resume::Ends)),
         lasting("the task takes longer than is waited", Instead(|_| task("TASK_STATUS_PROCESSING", ""))),
-        Cell::new(GROUP, "the task succeeds after it was given up", Outcome::given_up().resume(Resume::Nothing))
-            .lasting(Poll, Through(Changed(failed))),
         ends("the task fails", Through(Changed(failed)), Outcome::given_up()).stays(),
         ends("the task succeeds without a video", Through(Changed(without_video)), Outcome::given_up()).stays(),
         Cell::new(GROUP, "fewer videos than were asked for", Outcome::done().files("clip-1.json, clip-1.mp4 whole"))
