@@ -1,14 +1,14 @@
-//! Pictures are never whole in memory.
+//! Neither pictures nor videos are ever whole in memory.
 
 #![cfg(target_os = "linux")]
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::thread;
 
-use crate::support::png;
+use crate::support::{mp4, png, succeeded};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -41,11 +41,54 @@ fn two_pictures_of_20_mb_take_less_than_3_mib() {
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let server = thread::spawn(move || drain(listener.accept().expect("a connection").0));
 
-    let probe = Command::new(env!("CARGO_BIN_EXE_memory-probe")).arg(url).args(&paths).output().expect("a probe");
-    assert!(probe.status.success(), "{}", String::from_utf8_lossy(&probe.stderr));
+    let above_idle = probe(&[&url, "submit", &paths[0].display().to_string(), &paths[1].display().to_string()]);
     assert!(server.join().expect("a server") > 2 * 20 * MIB * 4 / 3);
-    let text = String::from_utf8(probe.stdout).expect("text");
-    let above_idle: u64 = text.trim().parse().expect("a number");
-    println!("{above_idle} KiB above idle");
     assert!(above_idle < 3 * 1024, "{above_idle} KiB above idle");
+}
+
+/// What the probe took above what it has when idle, in KiB.
+fn probe(args: &[&str]) -> u64 {
+    let probe = Command::new(env!("CARGO_BIN_EXE_memory-probe")).args(args).output().expect("a probe");
+    assert!(probe.status.success(), "{}", String::from_utf8_lossy(&probe.stderr));
+    let text = String::from_utf8(probe.stdout).expect("text");
+    println!("{args:?}: {text}");
+    text.trim().parse().expect("a number")
+}
+
+/// Answers a poll, then the request for its video: one of 100 MiB.
+fn video(listener: &TcpListener) {
+    let own_url = format!("http://{}", listener.local_addr().expect("an address"));
+    let head = |length: usize| format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+    let accept = || {
+        let (stream, _) = listener.accept().expect("a connection");
+        let mut lines = BufReader::new(&stream).lines().map(|line| line.expect("a head"));
+        assert!(lines.any(|line| line.is_empty()));
+        stream
+    };
+    let polled = succeeded(&[&own_url]).to_string();
+    accept().write_all(format!("{}{polled}", head(polled.len())).as_bytes()).expect("an answer");
+
+    // What comes last holds the rest.
+    let boxes = mp4();
+    let (start, rest) = (&boxes[..boxes.len() - 1008], 100 * MIB as usize);
+    let mut stream = accept();
+    let last = [&u32::try_from(rest + 8).expect("fits").to_be_bytes()[..], b"mdat"].concat();
+    let length = start.len() + last.len() + rest;
+    stream.write_all(&[head(length).as_bytes(), start, &last].concat()).expect("a start");
+    for _ in 0..100 {
+        stream.write_all(&vec![7; MIB as usize]).expect("the rest");
+    }
+}
+
+#[test]
+fn a_video_of_100_mib_takes_less_than_5_mib() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let target = folder.path().join("clip.mp4");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let server = thread::spawn(move || video(&listener));
+    let above_idle = probe(&[&url, "download", "t", &target.display().to_string()]);
+    server.join().expect("a server");
+    assert!(target.metadata().expect("a clip").len() > 100 * MIB);
+    assert!(above_idle < 5 * 1024, "{above_idle} KiB above idle");
 }

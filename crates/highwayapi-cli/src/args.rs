@@ -174,7 +174,8 @@ pub(crate) struct Tasks {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum TasksCommand {
-    /// Removes jobs from the record that are over: downloaded, failed, refused or dropped. Clips stay
+    /// Removes jobs from the record that are over: downloaded, failed, refused or dropped. Clips stay; the same request is
+    /// paid for anew when it comes again
     Prune(Prune),
 }
 

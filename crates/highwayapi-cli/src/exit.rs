@@ -7,8 +7,9 @@ use highwayapi::{Charged, Error, TaskId};
 use highwayapi_jobs::{Job, State};
 use serde_json::json;
 
+use crate::hint::highway;
 use crate::say;
-use crate::show::{charged, near};
+use crate::show::{charged, near, plain};
 
 const FAILED: u8 = 1;
 const BAD_INPUT: u8 = 2;
@@ -52,13 +53,12 @@ impl Failure {
     /// The user ended the waiting or the fetching.
     pub(crate) fn interrupted(job: &Job) -> Self {
         let id = job.task_id.as_ref().map(ToString::to_string).unwrap_or_default();
-        match job.state {
-            State::Succeeded => {
-                Self::new(NOT_FETCHED, format!("stopped; task {id} is finished and paid for"), Charged::Yes)
-            }
-            _ => Self::new(STILL_RUNNING, format!("stopped waiting; task {id} goes on and is paid for"), Charged::Yes),
-        }
-        .about(job)
+        let (code, text) = match job.state {
+            State::Submitted => (STILL_RUNNING, format!("stopped waiting; task {id} goes on and is paid for")),
+            State::Succeeded => (NOT_FETCHED, format!("stopped; task {id} is finished and paid for")),
+            state => (FAILED, format!("stopped; job {} is {state}", job.id)),
+        };
+        Self::new(code, text, job.charged()).about(job)
     }
 
     /// The user ended the waiting before the service told anything of the task.
@@ -77,7 +77,7 @@ impl Failure {
     /// The user left while the submit was under way.
     pub(crate) fn left_in_submit() -> Self {
         let text = "left before the service answered; whether the submit was accepted is unknown";
-        let hint = "to see what is known: highway tasks, and to decide: highway resolve ID".to_owned();
+        let hint = format!("to see what is known: highway tasks, and to decide: {}", highway("resolve ID"));
         Self { hints: vec![hint], ..Self::new(CHARGE_UNKNOWN, text, Charged::Unknown) }
     }
 
@@ -88,14 +88,14 @@ impl Failure {
         Self::new(CHARGE_UNKNOWN, text, Charged::Unknown).about(job)
     }
 
-    /// Some clips are not what was fetched.
-    pub(crate) fn not_as_fetched(problems: Vec<String>) -> Self {
+    /// Some clips are not what was fetched. `tasks` are those that made them.
+    pub(crate) fn not_as_fetched(problems: Vec<String>, tasks: &[TaskId]) -> Self {
         let text = match problems.len() {
             1 => "a clip is not as it was fetched".to_owned(),
             count => format!("{count} clips are not as they were fetched"),
         };
-        let hint = "to fetch again what is in the record: highway resume ID".to_owned();
-        Self { causes: problems, hints: vec![hint], ..Self::new(FAILED, text, Charged::Yes) }
+        let hint = |id| format!("to fetch it again, if it is in the record: highway resume {id} --overwrite");
+        Self { causes: problems, hints: tasks.iter().map(hint).collect(), ..Self::new(FAILED, text, Charged::No) }
     }
 
     /// More than one job came to no good end.
@@ -149,27 +149,21 @@ impl Failure {
         // Whatever ended it: what is paid for can be taken up again.
         let goes_on = self.code == STILL_RUNNING || self.charged == Charged::Yes;
         let hint = match (self.code, &self.job, &self.task_id) {
-            (CHARGE_UNKNOWN, Some(job), _) => {
-                Some(format!("to see what is known, and to decide: highway resolve {job}"))
-            }
+            (CHARGE_UNKNOWN, Some(job), _) => Some(("to see what is known, and to decide", format!("resolve {job}"))),
             (NOT_FETCHED, Some(job), _) => {
-                Some(format!("to fetch again: highway resume {job} (-o FILE for another place)"))
+                Some(("to fetch again (-o FILE for another place)", format!("resume {job}")))
             }
-            (_, Some(job), _) if goes_on => Some(format!("to go on: highway resume {job}")),
-            (_, None, Some(id)) if goes_on => Some(format!("to go on: highway wait {id}")),
+            (_, Some(job), _) if goes_on => Some(("to go on", format!("resume {job}"))),
+            (_, None, Some(id)) if goes_on => Some(("to go on", format!("wait {id}"))),
             _ => None,
         };
+        let hint = hint.map(|(what, command)| format!("{what}: {}", highway(command)));
         self.hints = hint.into_iter().collect();
         self
     }
 
-    /// Prints what happened, for people or as the last line of `--json`. `flags` is what the hinted commands must repeat.
-    pub(crate) fn report(mut self, json: bool, flags: &str) -> ExitCode {
-        for id in [&self.job, &self.task_id].into_iter().flatten() {
-            for hint in &mut self.hints {
-                *hint = hint.replace(&**id, &format!("{id}{flags}"));
-            }
-        }
+    /// Prints what happened, for people or as the last line of `--json`.
+    pub(crate) fn report(self, json: bool) -> ExitCode {
         if json {
             let line = json!({
                 "event": "error",
@@ -183,9 +177,9 @@ impl Failure {
             });
             say::result(line);
         } else {
-            say::err(format_args!("highway: {}", self.text));
+            say::err(format_args!("highway: {}", plain(&self.text)));
             for cause in &self.causes {
-                say::err(format_args!("  because: {cause}"));
+                say::err(format_args!("  because: {}", plain(cause)));
             }
             say::err(format_args!("  charged: {}", charged(self.charged)));
             for hint in &self.hints {
@@ -236,17 +230,24 @@ impl From<highwayapi_jobs::Error> for Failure {
             Some(client) => Self::of_client(client),
             None => Self::new(code(&error), error.to_string(), error.is_charged()),
         };
-        failure.causes = causes(&error);
-        for problem in error.problems() {
-            failure.causes.push(format!("{}: {}", near(&problem.file), whole(&problem.error)));
-        }
+        failure.causes = match error.problems() {
+            [] => causes(&error),
+            problems => {
+                problems.iter().map(|problem| format!("{}: {}", near(&problem.file), whole(&problem.error))).collect()
+            }
+        };
         failure.job = error.job().map(|id| id.as_str().into());
         failure.task_id = error.task_id().map(|id| id.as_str().into());
         let mut failure = failure.with_way_out();
+        let over = error.is_wrong_state()
+            || error.client_error().is_some_and(|error| error.is_task_failed() || error.is_without_video());
+        if over && failure.hints.is_empty() && failure.job.is_some() {
+            failure.hints.push("to pay for another try: the same `highway generate` with --again".to_owned());
+        }
         if let (true, Some(id)) = (error.is_unrecorded(), error.task_id()) {
             let why = "the record does not know it, so note the task; when the record can be written again";
             let job = error.job().map(ToString::to_string).unwrap_or_default();
-            failure.hints = vec![format!("{why}: highway resolve {job} --task {id}")];
+            failure.hints = vec![format!("{why}: {}", highway(format_args!("resolve {job} --task {id}")))];
         }
         failure
     }
@@ -256,16 +257,16 @@ impl From<highwayapi_jobs::Error> for Failure {
 fn code(error: &highwayapi_jobs::Error) -> u8 {
     if error.is_unresolved() {
         CHARGE_UNKNOWN
-    } else if error.is_unrecorded() || error.is_busy() {
+    } else if error.is_unrecorded() {
         STILL_RUNNING
-    } else if error.is_not_fetched() {
+    } else if error.is_not_fetched() || error.is_clip() {
         NOT_FETCHED
     } else if error.is_invalid_input() || error.is_not_found() {
         BAD_INPUT
     } else {
         match error.is_charged() {
             // Whatever it was, it can be taken up again.
-            Charged::Yes if error.is_store() => STILL_RUNNING,
+            Charged::Yes if error.is_store() || error.is_busy() => STILL_RUNNING,
             _ => FAILED,
         }
     }

@@ -4,6 +4,7 @@
 mod args;
 mod exit;
 mod frames;
+mod hint;
 mod interrupt;
 mod report;
 mod resolve;
@@ -33,13 +34,14 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let (json, flags) = (args.command.json(), args.command.service_flags());
+    let json = args.command.json();
+    hint::set_flags(args.command.service_flags());
     let done = runtime.block_on(run(args));
     // A poll that hangs must not keep the process.
     runtime.shutdown_background();
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(json, &flags),
+        Err(failure) => failure.report(json),
     }
 }
 

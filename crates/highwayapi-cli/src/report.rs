@@ -5,11 +5,12 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use highwayapi::{TaskId, TaskResult};
+use highwayapi::{Charged, TaskId, TaskResult};
 use highwayapi_jobs::{Asked, Clip, Job, JobId, Sidecar, Step};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use crate::hint::highway;
 use crate::say;
 use crate::show::near;
 
@@ -83,14 +84,20 @@ impl Report {
         self.line("queued");
     }
 
-    /// The very same was paid for before.
+    /// The id of a task that is paid for and not in the record yet.
+    pub(crate) fn unrecorded(&self, task_id: &TaskId) {
+        self.note(&format!("task {task_id} is accepted and paid for; the record cannot be written at the moment"));
+    }
+
+    /// The very same was sent before.
     pub(crate) fn earlier(&self, job: &Job) {
         if let Self::Json = self {
             self.result(json!({ "event": "already_paid", "task_id": job.task_id, "job": job.id, "state": job.state }));
         } else {
             let time = humantime::format_rfc3339_seconds(job.submitted_at.max(SystemTime::UNIX_EPOCH));
+            let paid = if job.charged() == Charged::Yes { " and paid for" } else { "" };
             let what = "so nothing is sent; --again pays for another one";
-            self.note(&format!("the very same was submitted and paid for on {time} (job {}), {what}", job.id));
+            self.note(&format!("the very same was submitted{paid} on {time} (job {}), {what}", job.id));
         }
     }
 
@@ -199,22 +206,15 @@ impl Report {
     /// The task has its videos.
     pub(crate) fn waited(&self, job: &Job) {
         let id = job.task_id.as_ref().map(TaskId::as_str).unwrap_or_default();
-        let text = format!("task {id} succeeded; to get its videos: highway fetch {id}");
+        let text = format!("task {id} succeeded; to get its videos: {}", highway(format_args!("fetch {id}")));
         self.last(job, "succeeded", json!({}), Some(&text));
     }
 
-    /// The task is in the record from now on.
-    pub(crate) fn adopted(&self, job: &Job) {
-        let id = &job.id;
-        let text = format!("job {id} is {}; to finish it: highway resume {id}", job.state);
-        self.last(job, &job.state.to_string(), json!({}), Some(&text));
-    }
-
-    /// The user has decided.
+    /// The record is as the user wants it.
     pub(crate) fn resolved(&self, job: &Job) {
         let id = &job.id;
         let text = match job.state.is_unfinished() {
-            true => format!("job {id} is {}; to finish it: highway resume {id}", job.state),
+            true => format!("job {id} is {}; to finish it: {}", job.state, highway(format_args!("resume {id}"))),
             false => format!("job {id} is {}", job.state),
         };
         self.last(job, &job.state.to_string(), json!({}), Some(&text));

@@ -4,6 +4,7 @@ use highwayapi_jobs::{Entry, Job, Jobs, Ledger};
 
 use crate::args::{Decision, Resolve};
 use crate::exit::Failure;
+use crate::hint::highway;
 use crate::interrupt::Interrupts;
 use crate::report::Report;
 use crate::{say, service, show};
@@ -61,8 +62,11 @@ Known: the request was about to be sent, or was sent. Not known: whether the ser
 paid for and makes a video; without the answer only your account's own records can tell. The service documents no key
 that would make sending it again safe. Look there for a task from about this time, then say what you found:
 
-  highway resolve {id} --task TASK_ID   it was accepted: takes that task up, pays nothing
-  highway resolve {id} --resubmit       it was not: sends it again, and pays twice if it was after all
-  highway resolve {id} --drop           leaves it, whether or not it was paid for"
+  it was accepted; takes that task up, pays nothing:       {}
+  it was not; sends it again, pays twice if it was:        {}
+  leaves it, whether or not it was paid for:               {}",
+        highway(format_args!("resolve {id} --task TASK_ID")),
+        highway(format_args!("resolve {id} --resubmit")),
+        highway(format_args!("resolve {id} --drop")),
     )
 }

@@ -22,8 +22,9 @@ pub(crate) async fn resume(args: Resume) -> Result<(), Failure> {
         return all(&jobs, report, &interrupts).await;
     };
     let mut job = jobs.take_up(&jobs.find(&id).await?.job.id).await?;
-    if let Some(output) = args.output.or_else(|| job.job().output.clone().filter(|_| args.overwrite)) {
-        job.redirect(output, args.overwrite).await?;
+    if args.output.is_some() || args.overwrite {
+        let known = || job.job().output.clone().unwrap_or_else(|| format!("clip-{}.mp4", job.job().id).into());
+        job.redirect(args.output.unwrap_or_else(known), args.overwrite).await?;
     }
     steps::finish(&mut job, &report, &interrupts).await
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use console::{Term, measure_text_width, pad_str, truncate_str};
 use highwayapi::Charged;
-use highwayapi_jobs::{Entry, State, verify};
+use highwayapi_jobs::{Entry, Sidecar, State, verify};
 use serde_json::{Value, json};
 
 use crate::args::{Prune, Show, Tasks, TasksCommand, Verify};
@@ -102,7 +102,7 @@ pub(crate) fn print(entry: &Entry, json: bool) {
     if let Some(reason) = &job.reason {
         line("because", &plain(reason));
     }
-    line("charged", &charged(job.state.charged()));
+    line("charged", &charged(job.charged()));
     if let Some(task_id) = &job.task_id {
         line("task", task_id);
     }
@@ -143,7 +143,7 @@ pub(crate) fn print(entry: &Entry, json: bool) {
 /// The record's own words, and what they mean.
 fn value(entry: &Entry) -> Value {
     let mut value = serde_json::to_value(&entry.job).unwrap_or_default();
-    value["charged"] = json!(charged(entry.job.state.charged()));
+    value["charged"] = json!(charged(entry.job.charged()));
     value["at_work"] = json!(entry.held);
     value
 }
@@ -164,7 +164,7 @@ pub(crate) fn near(path: &Path) -> String {
 }
 
 /// On one line, and nothing that a terminal would obey.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
@@ -179,7 +179,7 @@ fn age(now: SystemTime, then: SystemTime) -> String {
 }
 
 pub(crate) async fn check(args: Verify) -> Result<(), Failure> {
-    let mut problems = Vec::new();
+    let (mut problems, mut tasks) = (Vec::new(), Vec::new());
     for clip in args.clips {
         let path = clip.clone();
         let verified = tokio::task::spawn_blocking(move || verify(&path)).await;
@@ -193,8 +193,11 @@ pub(crate) async fn check(args: Verify) -> Result<(), Failure> {
             (Ok(sidecar), false) => {
                 say::out(format_args!("{}: as it was fetched (task {})", clip.display(), sidecar.task_id));
             }
-            (Err(error), _) => problems.push(whole(&error)),
+            (Err(error), _) => {
+                problems.push(whole(&error));
+                tasks.extend(Sidecar::of(&clip).map(|sidecar| sidecar.task_id));
+            }
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(Failure::not_as_fetched(problems)) }
+    if problems.is_empty() { Ok(()) } else { Err(Failure::not_as_fetched(problems, &tasks)) }
 }

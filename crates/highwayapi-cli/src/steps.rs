@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use highwayapi::FirstLastFrame;
-use highwayapi_jobs::{HeldJob, Jobs, State, Step};
+use highwayapi_jobs::{Entry, HeldJob, Jobs, State, Step};
 use tokio::sync::Notify;
 
 use crate::args::{Adopt, Fetch, Generate, Submit, Wait};
@@ -39,7 +39,8 @@ async fn make(jobs: &Jobs, request: &FirstLastFrame, args: Generate, interrupts:
     let output = args.output.output.unwrap_or_else(|| OUTPUT.into());
     let submission = jobs.submit(request).output(&output).overwrite(args.output.overwrite).again(args.again);
     warn(request, &report);
-    let mut job = interrupts.submit(submission.stop(interrupts.pressed(1)), &report).await?;
+    let submission = submission.stop(interrupts.pressed(1)).on_unrecorded(|task_id| report.unrecorded(task_id));
+    let mut job = interrupts.submit(submission, &report).await?;
     if job.is_new() {
         report.submitted(job.job());
     } else {
@@ -59,6 +60,7 @@ async fn submit_only(jobs: &Jobs, request: &FirstLastFrame, again: bool, json: b
     let (report, interrupts) = (Report::new(json), Interrupts::listen());
     warn(request, &report);
     let submission = jobs.submit(request).again(again).stop(interrupts.pressed(1));
+    let submission = submission.on_unrecorded(|task_id| report.unrecorded(task_id));
     let job = interrupts.submit(submission, &report).await?;
     if job.is_new() {
         report.submitted(job.job());
@@ -92,10 +94,8 @@ pub(crate) async fn fetch(args: Fetch) -> Result<(), Failure> {
     let jobs = service::jobs(&args.service, None).await?;
     let (report, interrupts) = (Report::new(args.json), Interrupts::listen());
     let mut job = take(&jobs, &args.id, &report, &interrupts).await?;
-    let default = || job.job().output.is_none().then(|| PathBuf::from(OUTPUT));
-    if let Some(output) = args.output.output.or_else(default) {
-        job.redirect(output, args.output.overwrite).await?;
-    }
+    let known = || job.job().output.clone().unwrap_or_else(|| PathBuf::from(OUTPUT));
+    job.redirect(args.output.output.unwrap_or_else(known), args.output.overwrite).await?;
     if !job.job().state.is_unfinished() {
         return finish(&mut job, &report, &interrupts).await;
     }
@@ -126,24 +126,23 @@ pub(crate) async fn adopt(args: Adopt) -> Result<(), Failure> {
     let jobs = service::jobs(&args.service, None).await?;
     let (report, interrupts) = (Report::new(args.json), Interrupts::listen());
     let job = take(&jobs, args.task_id.as_str(), &report, &interrupts).await?;
-    report.adopted(job.job());
+    report.resolved(job.job());
     Ok(())
 }
 
-/// The job of this id; a task that is not in the record is taken in.
+/// The job of this id; a task that is not in the record, or was given up, is taken in.
 async fn take(jobs: &Jobs, id: &str, report: &Report, interrupts: &Interrupts) -> Result<HeldJob, Failure> {
     match jobs.find(id).await {
-        Ok(entry) => Ok(jobs.take_up(&entry.job.id).await?),
-        Err(error) if error.is_not_found() => {
+        Ok(Entry { job, .. }) if job.state != State::Dropped || job.id.as_str() == id => {
+            Ok(jobs.take_up(&job.id).await?)
+        }
+        Err(error) if !error.is_not_found() => Err(error.into()),
+        _ => {
             let task_id = id.parse()?;
             let adopted = jobs.adopt(&task_id, |step| report.step_of_task(step));
-            interrupts
-                .stoppable(adopted)
-                .await
-                .ok_or_else(|| Failure::interrupted_unseen(&task_id))?
-                .map_err(Failure::from)
+            let adopted = interrupts.stoppable(adopted).await;
+            Ok(adopted.ok_or_else(|| Failure::interrupted_unseen(&task_id))??)
         }
-        Err(error) => Err(error.into()),
     }
 }
 

@@ -1,11 +1,13 @@
 //! What was asked for, without a picture in it: enough to tell whether it is the same again.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use highwayapi::{FirstLastFrame, Frame, Options};
+use highwayapi::{FirstLastFrame, Frame, Options, TaskId};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
@@ -72,6 +74,14 @@ impl Asked {
 }
 
 impl Picture {
+    /// SHA-256 of the picture or of the text that stands for it, in hexadecimal.
+    pub fn sha256(&self) -> &str {
+        match self {
+            Self::Sent { sha256, .. } => sha256,
+            Self::Named { url_sha256, .. } => url_sha256,
+        }
+    }
+
     fn new(frame: &Frame) -> io::Result<Self> {
         Ok(match (frame.reader(), frame.kind(), frame.dimensions()) {
             (Some(reader), Some(kind), Some((width, height))) => {
@@ -93,9 +103,18 @@ pub struct Fingerprint(String);
 
 impl Fingerprint {
     pub(crate) fn new(service: &str, asked: &Asked) -> Self {
-        // The fields stand in a fixed order, so the same request gives the same text.
-        let text = serde_json::to_string(&(service, asked)).unwrap_or_default();
+        // An option at its default is left out: one that the API may get later must not make old requests new ones.
+        let defaults = fields(&Options::default().resolved());
+        let mut options = fields(&asked.options);
+        options.retain(|name, value| defaults.get(name) != Some(value));
+        let pictures = (asked.image.sha256(), asked.last_image.sha256());
+        let text = serde_json::to_string(&(service, pictures, &asked.prompt, options)).unwrap_or_default();
         Self(hex(&Sha256::digest(text)))
+    }
+
+    /// That of a task of which nothing else is known.
+    pub(crate) fn of_task(service: &str, task_id: &TaskId) -> Self {
+        Self(hex(&Sha256::digest(format!("task {service} {task_id}"))))
     }
 
     /// In hexadecimal.
@@ -107,6 +126,14 @@ impl Fingerprint {
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// In the order of their names, whatever order the JSON library prefers.
+fn fields(options: &Options) -> BTreeMap<String, Value> {
+    match serde_json::to_value(options) {
+        Ok(Value::Object(fields)) => fields.into_iter().collect(),
+        _ => BTreeMap::new(),
     }
 }
 

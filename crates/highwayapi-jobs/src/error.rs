@@ -33,6 +33,8 @@ enum Kind {
     Store,
     /// The client's own error.
     Client,
+    /// Somebody else may have the job by now.
+    NotHeld,
     /// Another process is at it.
     Busy,
     /// Nobody knows whether it was paid for.
@@ -77,7 +79,7 @@ impl Error {
 
     pub(crate) fn busy(job: &Job) -> Self {
         let text = format!("job {} is being worked on by another process", job.id);
-        Self::new(Kind::Busy, job.state.charged(), text).about(job)
+        Self::new(Kind::Busy, job.charged(), text).about(job)
     }
 
     pub(crate) fn unresolved(job: &Job) -> Self {
@@ -109,13 +111,13 @@ impl Error {
     /// Nothing is left to do for a job in its state.
     pub(crate) fn over(job: &Job, more: &str) -> Self {
         let why = job.reason.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
-        Self::new(Kind::State, job.state.charged(), format!("job {} is {}{why}{more}", job.id, job.state)).about(job)
+        Self::new(Kind::State, job.charged(), format!("job {} is {}{why}{more}", job.id, job.state)).about(job)
     }
 
     pub(crate) fn not_fetched(job: &Job, problems: Vec<Problem>) -> Self {
-        let what = match (&problems[..], job.clips.len()) {
-            ([problem], 0) => format!("{}: {}", problem.file.display(), problem.error),
-            (problems, got) => format!("{} of {} videos could not be fetched", problems.len(), problems.len() + got),
+        let what = match (problems.len(), job.clips.len()) {
+            (1, 0) => "the video could not be fetched".to_owned(),
+            (missing, got) => format!("{missing} of {} videos could not be fetched", missing + got),
         };
         let mut error = Self::new(Kind::NotFetched, Charged::Yes, what).about(job);
         error.0.problems = problems;
@@ -123,17 +125,23 @@ impl Error {
     }
 
     pub(crate) fn clip(text: impl Into<String>) -> Self {
-        Self::new(Kind::Clip, Charged::Yes, text)
+        Self::new(Kind::Clip, Charged::No, text)
     }
 
-    pub(crate) fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    /// For a [`crate::Store`]: the hold has ended, and what was to be written was not. Not worth trying again.
+    pub fn not_held(text: impl Into<String>) -> Self {
+        Self::new(Kind::NotHeld, Charged::No, text)
+    }
+
+    /// Adds what led to it.
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
     /// A record that fails does not make a paid job free.
     pub(crate) fn charged(mut self, job: &Job) -> Self {
-        self.0.charged = job.state.charged();
+        self.0.charged = job.charged();
         self
     }
 
@@ -179,6 +187,11 @@ impl Error {
     /// The record cannot be read or written.
     pub fn is_store(&self) -> bool {
         self.0.kind == Kind::Store
+    }
+
+    /// The job was no longer held by who wanted to write it.
+    pub fn is_not_held(&self) -> bool {
+        self.0.kind == Kind::NotHeld
     }
 
     /// Another process works on this job.
@@ -251,6 +264,8 @@ impl StdError for Error {
         match (self.0.kind, &self.0.source) {
             // It says the same as this one.
             (Kind::Client, Some(source)) => source.source(),
+            // The first; all are in `problems`.
+            (Kind::NotFetched, _) => self.0.problems.first().map(|problem| &problem.error as _),
             (_, source) => source.as_deref().map(|source| source as _),
         }
     }

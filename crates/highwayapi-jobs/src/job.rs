@@ -1,16 +1,17 @@
 //! One job: a request, and what has become of it.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::SystemTime;
 
-use highwayapi::TaskId;
+use highwayapi::{Charged, TaskId};
 use serde::{Deserialize, Serialize};
 
 use crate::asked::{Asked, Fingerprint, Pictures};
 use crate::error::{Error, Result};
 use crate::state::{Event, State};
+use crate::target::Replaceable;
 use crate::time;
 
 /// Names a job in the record: eight letters and digits, such as `k3f9x2ab`.
@@ -71,9 +72,9 @@ pub struct Job {
     /// Where the video goes, absolute; several go beside it as `-1`, `-2`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<PathBuf>,
-    /// Whether it may replace a file.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub overwrite: bool,
+    /// Files that it may replace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<Replaceable>,
     /// How often it was sent: more than once only by the user's word.
     pub attempt: u32,
     /// The task at the service, from the answer to the submit.
@@ -124,7 +125,7 @@ impl Job {
             asked: None,
             pictures: None,
             output: None,
-            overwrite: false,
+            replaces: Vec::new(),
             attempt: 1,
             task_id: None,
             reason: None,
@@ -152,6 +153,20 @@ impl Job {
         }
         (self.state, self.reason) = (next, reason);
         Ok(())
+    }
+
+    /// Whether money was spent on it.
+    pub fn charged(&self) -> Charged {
+        match (self.state, &self.task_id) {
+            // Given up, and known to have been accepted.
+            (State::Dropped, Some(_)) => Charged::Yes,
+            _ => self.state.charged(),
+        }
+    }
+
+    /// Whether what is there now was there when its user allowed to replace it.
+    pub(crate) fn may_replace(&self, file: &Path) -> bool {
+        self.replaces.iter().any(|replaceable| replaceable.is_still(file))
     }
 
     /// How many videos were asked for; of an adopted task nobody knows.

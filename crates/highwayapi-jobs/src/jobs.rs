@@ -13,9 +13,10 @@ use crate::job::{Job, JobId};
 use crate::ledger::{Holding, Ledger};
 use crate::state::{Event, State};
 use crate::store::{Added, Hold, Store};
-use crate::target::absolute;
+use crate::target::{self, absolute};
 use crate::work::{HeldJob, Step};
 
+type Unrecorded<'a> = Box<dyn FnMut(&TaskId) + Send + 'a>;
 type Stop<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// A client with a record: everything that it submits is written down before it is sent, and found again after whatever
@@ -55,7 +56,15 @@ impl Jobs {
     /// Await it, or set something first.
     pub fn submit<'a>(&'a self, request: &'a FirstLastFrame) -> Submission<'a> {
         let stop = Box::pin(std::future::pending());
-        Submission { jobs: self, request, output: None, overwrite: false, again: false, stop }
+        Submission {
+            jobs: self,
+            request,
+            output: None,
+            overwrite: false,
+            again: false,
+            stop,
+            unrecorded: Box::new(|_| {}),
+        }
     }
 
     /// Takes up a job, to be worked on by nobody else meanwhile.
@@ -68,13 +77,14 @@ impl Jobs {
     }
 
     /// Takes in a task that was submitted elsewhere, once the service has told of it; one that is in the record already
-    /// is taken up, unless it was given up.
+    /// is taken up, also if it was given up.
     ///
     /// # Errors
     ///
     /// When the service does not know it or cannot be asked; nothing is written down then.
     pub async fn adopt(&self, task_id: &TaskId, mut on_step: impl FnMut(Step<'_>) + Send) -> Result<HeldJob> {
-        if let Some(known) = self.of_task(task_id).await?.filter(|known| known.state != State::Dropped) {
+        let known = self.of_task(task_id).await?;
+        if let Some(known) = known.as_ref().filter(|known| known.state != State::Dropped) {
             return self.take_up(&known.id).await;
         }
         let mut events = self.client.task(task_id.clone()).events();
@@ -88,10 +98,18 @@ impl Jobs {
                 _ => break,
             }
         }
-        let mut job = Job::new(self.client.base_url());
+        if let Some(dropped) = known {
+            let mut job = self.take_up(&dropped.id).await?;
+            job.held.apply(Event::TaskNamed, None).await?;
+            return Ok(job);
+        }
+        let service = self.client.base_url();
+        let mut job = Job::new(service);
+        // So that of several who take it in at once one adds it.
+        job.fingerprint = Some(Fingerprint::of_task(service, task_id));
         job.task_id = Some(task_id.clone());
         job.apply(Event::Accepted, None)?;
-        match self.ledger.store.add(&job, true).await? {
+        match self.ledger.store.add(&job, false).await? {
             Added::New(hold) => Ok(self.held(hold, job)),
             Added::Same(same) => self.take_up(&same.id).await,
         }
@@ -133,12 +151,31 @@ impl Jobs {
         };
         let request = blocking(move || pictures.request(&asked)).await??;
         job.held.apply(Event::SubmitAgain, None).await?;
-        job.send(&request, Box::pin(stop)).await?;
+        job.send(&request, Box::pin(stop), &mut |_| {}).await?;
         Ok(job)
     }
 
     fn held(&self, hold: Hold, job: Job) -> HeldJob {
         HeldJob::new(self.client.clone(), Holding { store: Arc::clone(&self.ledger.store), hold, job })
+    }
+
+    /// The job of the same request, if it was or may have been paid for.
+    async fn same(&self, job: &Job) -> Result<Option<JobId>> {
+        let is = |other: &Job| other.fingerprint == job.fingerprint && other.state.is_paid();
+        Ok(self.list().await?.into_iter().rev().map(|entry| entry.job).find(is).map(|same| same.id))
+    }
+
+    /// Takes up what was paid for before; `None` if it was not, or was forgotten in between.
+    async fn earlier(&self, id: &JobId) -> Result<Option<HeldJob>> {
+        let held = match self.take_up(id).await {
+            Err(error) if error.is_not_found() => return Ok(None),
+            held => held?,
+        };
+        match held.job().state {
+            State::Unknown => Err(Error::unresolved(held.job())),
+            State::Dropped => Err(Error::over(held.job(), ", and may have been paid for")),
+            state => Ok(state.is_paid().then(|| held.earlier())),
+        }
     }
 
     async fn of_task(&self, task_id: &TaskId) -> Result<Option<Job>> {
@@ -167,6 +204,7 @@ pub struct Submission<'a> {
     overwrite: bool,
     again: bool,
     stop: Stop<'a>,
+    unrecorded: Unrecorded<'a>,
 }
 
 impl<'a> Submission<'a> {
@@ -194,7 +232,14 @@ impl<'a> Submission<'a> {
         self
     }
 
-    async fn run(self) -> Result<HeldJob> {
+    /// Calls back with the id of the task that was accepted and paid for, if it cannot be written down within a second:
+    /// whoever loses patience then should know it.
+    pub fn on_unrecorded(mut self, told: impl FnMut(&TaskId) + Send + 'a) -> Self {
+        self.unrecorded = Box::new(told);
+        self
+    }
+
+    async fn run(mut self) -> Result<HeldJob> {
         self.request.check()?;
         let client = &self.jobs.client;
         let request = self.request.clone();
@@ -205,27 +250,30 @@ impl<'a> Submission<'a> {
         let mut job = Job::new(client.base_url());
         job.fingerprint = Some(Fingerprint::new(client.base_url(), &asked));
         (job.asked, job.pictures) = (Some(asked), Some(pictures));
-        job.output = self.output.map(absolute).transpose()?;
-        job.overwrite = self.overwrite;
+        job.output = self.output.take().map(absolute).transpose()?;
+        if let Some(output) = job.output.clone() {
+            let (count, overwrite) = (job.samples(), self.overwrite);
+            match blocking(move || target::check(&output, count, overwrite, None)).await? {
+                Ok(replaces) => job.replaces = replaces,
+                // What is in the way may be the clip itself, paid for before.
+                Err(error) => {
+                    let same = if self.again { None } else { self.jobs.same(&job).await? };
+                    return self.jobs.earlier(&same.ok_or(error)?).await?.ok_or_else(|| Error::busy(&job));
+                }
+            }
+        }
 
         // Between finding the same and taking it up it may turn out not to be paid for after all.
         loop {
             match self.jobs.ledger.store.add(&job, self.again).await? {
                 Added::New(hold) => {
-                    let mut job = self.jobs.held(hold, job).aimed().await?;
-                    job.send(self.request, self.stop).await?;
+                    let mut job = self.jobs.held(hold, job);
+                    job.send(self.request, self.stop, &mut self.unrecorded).await?;
                     return Ok(job);
                 }
                 Added::Same(same) => {
-                    let held = match self.jobs.take_up(&same.id).await {
-                        // Forgotten in between.
-                        Err(error) if error.is_not_found() => continue,
-                        held => held?,
-                    };
-                    match held.job().state {
-                        State::Unknown => return Err(Error::unresolved(held.job())),
-                        state if state.is_paid() => return Ok(held.earlier()),
-                        _ => {}
+                    if let Some(earlier) = self.jobs.earlier(&same.id).await? {
+                        return Ok(earlier);
                     }
                 }
             }

@@ -54,7 +54,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`Error::is_not_found`] when there is none or more than one.
+    /// [`Error::is_not_found`] when there is none, [`Error::is_invalid_input`] when there is more than one.
     pub async fn find(&self, id: &str) -> Result<Entry> {
         let mut entries = self.list().await?;
         let is = |job: &Job| job.id.as_str() == id || job.task_id.as_ref().is_some_and(|task| task.as_str() == id);
@@ -64,7 +64,7 @@ impl Ledger {
         entries.retain(|entry| id.len() >= 3 && entry.job.id.as_str().starts_with(id));
         match (entries.pop(), entries.len()) {
             (Some(entry), 0) => Ok(entry),
-            (Some(_), more) => Err(Error::not_found(format!("{} jobs begin with {id}", more + 1))),
+            (Some(_), more) => Err(Error::input(format!("{} jobs begin with {id}; more of it is needed", more + 1))),
             (None, _) => {
                 Err(Error::not_found(format!("there is no job or task `{}` in the record", id.escape_debug())))
             }
@@ -147,10 +147,5 @@ impl Holding {
 
     pub(crate) async fn save(&self) -> Result<()> {
         self.store.save(&self.hold, &self.job).await.map_err(|error| error.about(&self.job).charged(&self.job))
-    }
-
-    /// As if it had never been written down.
-    pub(crate) async fn forget(self) -> Result<()> {
-        self.store.remove(self.hold).await
     }
 }

@@ -25,12 +25,12 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod asked;
-mod copy;
 mod error;
 mod job;
 mod jobs;
 mod ledger;
 mod place;
+mod publish;
 mod sidecar;
 mod sqlite;
 mod state;
@@ -49,5 +49,5 @@ pub use sidecar::{Sidecar, verify};
 pub use sqlite::SqliteStore;
 pub use state::{Event, State};
 pub use store::{Added, Entry, Held, Hold, Pending, Store};
-pub use target::clip_path;
+pub use target::{Replaceable, clip_path};
 pub use work::{HeldJob, Step};

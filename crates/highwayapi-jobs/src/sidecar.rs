@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::asked::{Asked, hash};
 use crate::error::{Error, Result};
 use crate::job::{Clip, Job};
+use crate::publish::publish;
 use crate::time;
 
 /// What stands beside a clip.
@@ -72,15 +73,19 @@ impl Sidecar {
         Ok(serde_json::from_reader(io::BufReader::new(File::open(Self::path(clip))?))?)
     }
 
-    /// Puts it beside the clip: whole or not at all. May block.
-    pub(crate) fn write(&self, clip: &Path) -> io::Result<()> {
-        let path = Self::path(clip);
-        let part = path.with_extension("json.highway-part");
-        let mut file = File::create(&part)?;
-        file.write_all(&serde_json::to_vec_pretty(self)?)?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        std::fs::rename(&part, &path)
+    /// Puts it beside the clip: whole or not at all. One that was written for the same video is replaced in any case. May
+    /// block.
+    pub(crate) fn write(&self, clip: &Path, replace: bool) -> io::Result<()> {
+        let own = Self::of(clip).is_ok_and(|known| known.is_of(&self.task_id, self.sample));
+        publish(&Self::path(clip), replace || own, |file| {
+            file.write_all(&serde_json::to_vec_pretty(self)?)?;
+            file.write_all(b"\n")
+        })
+    }
+
+    /// Whether it is that of this video.
+    pub(crate) fn is_of(&self, task_id: &TaskId, sample: usize) -> bool {
+        self.task_id == *task_id && self.sample == sample
     }
 }
 

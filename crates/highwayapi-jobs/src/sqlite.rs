@@ -189,11 +189,14 @@ impl Store for SqliteStore {
 
     fn jobs(&self) -> Pending<'_, Vec<Entry>> {
         self.call(|shared| {
-            let rows = shared.write(|transaction| {
-                let mut all = transaction.prepare("SELECT job, holder FROM jobs ORDER BY rowid")?;
+            // One statement reads one state, whoever writes meanwhile.
+            let read = || {
+                let connection = lock(&shared.connection);
+                let mut all = connection.prepare("SELECT job, holder FROM jobs ORDER BY rowid")?;
                 let rows = all.query_map([], |row| Ok((job_of(row)?, row.get(1)?)))?;
                 rows.collect::<rusqlite::Result<Vec<(Job, Option<String>)>>>()
-            })?;
+            };
+            let rows = read().map_err(|error| failed(&shared.place, error))?;
             let entry = |(job, holder): (Job, Option<String>)| {
                 Entry::new(job, holder.is_some_and(|holder| shared.is_held(&holder)))
             };
@@ -255,7 +258,7 @@ impl Shared {
     }
 
     fn not_held(&self) -> Error {
-        Error::store(format!("the job is no longer held in the record {}", self.place))
+        Error::not_held(format!("the job is no longer held in the record {}", self.place))
     }
 }
 
@@ -314,6 +317,9 @@ fn migrate(transaction: &Transaction<'_>, steps: &[&str]) -> rusqlite::Result<u3
 fn failed(place: &str, error: rusqlite::Error) -> Error {
     let text = match (&error, error.sqlite_error_code()) {
         (_, Some(ErrorCode::DiskFull)) => format!("the disk is full: the record {place} cannot be written"),
+        (_, Some(ErrorCode::SystemIoFailure)) => {
+            format!("the record {place} cannot be read or written; the disk may be full")
+        }
         (_, Some(ErrorCode::ReadOnly)) => format!("the record {place} cannot be written"),
         (_, Some(ErrorCode::DatabaseBusy)) => format!("the record {place} is being written by others all the time"),
         // What stands for a job may be none in a file that is whole to SQLite.

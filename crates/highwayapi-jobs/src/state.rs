@@ -72,7 +72,7 @@ pub enum Event {
     Fetched,
     /// A file of a downloaded job is no longer there, or no longer what it was.
     ClipGone,
-    /// The user found the task, such as in the account's records.
+    /// The user found the task, such as in the account's records, or wants one back that was given up.
     TaskNamed,
     /// The user wants it sent again, knowing that it may be paid for twice.
     SubmitAgain,
@@ -105,12 +105,10 @@ impl State {
             (Self::Submitted | Self::Failed, E::Failed) => Self::Failed,
 
             (Self::Succeeded, E::Succeeded) => Self::Succeeded,
-            // A service that takes its word back: there is no video any more.
-            (Self::Succeeded, E::Failed) => Self::Failed,
             (Self::Succeeded, E::Fetched) => Self::Downloaded,
             (Self::Downloaded, E::ClipGone) => Self::Succeeded,
 
-            (Self::Unknown, E::TaskNamed) => Self::Submitted,
+            (Self::Unknown | Self::Dropped, E::TaskNamed) => Self::Submitted,
             (Self::Unknown, E::SubmitAgain) => Self::Intent,
             (Self::Unknown | Self::Submitted | Self::Succeeded, E::Dropped) => Self::Dropped,
             _ => return None,
@@ -122,9 +120,9 @@ impl State {
         matches!(self, Self::Submitted | Self::Succeeded)
     }
 
-    /// Whether the same request, sent again, would or might be paid for a second time.
+    /// Whether the same request, sent again, would or might be paid for a second time: always, unless it was refused.
     pub const fn is_paid(self) -> bool {
-        matches!(self, Self::Intent | Self::Submitted | Self::Succeeded | Self::Downloaded | Self::Unknown)
+        !matches!(self, Self::Refused)
     }
 
     /// Whether money was spent.
@@ -190,7 +188,6 @@ submitted Succeeded succeeded
 submitted Failed failed
 submitted Dropped dropped
 succeeded Succeeded succeeded
-succeeded Failed failed
 succeeded Fetched downloaded
 succeeded Dropped dropped
 downloaded ClipGone succeeded
@@ -198,7 +195,8 @@ failed Succeeded succeeded
 failed Failed failed
 unknown TaskNamed submitted
 unknown SubmitAgain intent
-unknown Dropped dropped";
+unknown Dropped dropped
+dropped TaskNamed submitted";
         assert_eq!(rows.collect::<Vec<_>>().join("\n"), expected);
     }
 
@@ -233,6 +231,7 @@ unknown Dropped dropped";
                 accepted &= event != Event::SubmitAgain;
                 prop_assert!(!(accepted && matches!(next, State::Refused | State::Intent)));
                 prop_assert_eq!(next == State::Dropped, event == Event::Dropped);
+                prop_assert!(state != State::Dropped || event == Event::TaskNamed);
                 state = next;
             }
         }

@@ -2,13 +2,40 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::path::{Path, PathBuf, is_separator};
+use std::time::UNIX_EPOCH;
 
 use highwayapi::TaskId;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::sidecar::Sidecar;
+
+/// A file that was there when its user allowed to replace it. What has taken its place since then is not meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Replaceable {
+    /// Where it is.
+    pub file: PathBuf,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was last changed, in nanoseconds since 1970.
+    pub modified: u64,
+}
+
+impl Replaceable {
+    fn new(file: &Path) -> Option<Self> {
+        let metadata = file.symlink_metadata().ok()?;
+        let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let modified = u64::try_from(modified.as_nanos()).unwrap_or(u64::MAX);
+        Some(Self { file: file.to_owned(), size: metadata.len(), modified })
+    }
+
+    /// Whether it is still the file that was meant.
+    pub(crate) fn is_still(&self, file: &Path) -> bool {
+        self.file == file && Self::new(file).as_ref() == Some(self)
+    }
+}
 
 /// `clip.mp4`, or `clip-2.mp4` for the second of several.
 pub fn clip_path(output: &Path, index: usize, count: usize) -> PathBuf {
@@ -29,45 +56,75 @@ pub(crate) fn absolute(path: PathBuf) -> Result<PathBuf> {
     std::path::absolute(&path).map_err(|error| mistake(format!("{} is no path", path.display())).with_source(error))
 }
 
-/// Whether `count` clips and their sidecars can be made there; those of the task itself may be there already. May block.
-pub(crate) fn check(output: &Path, count: usize, overwrite: bool, task_id: Option<&TaskId>) -> Result<()> {
+/// Whether `count` clips and their sidecars can be made there, and which files they would replace; those of the task
+/// itself may be there already. May block.
+pub(crate) fn check(
+    output: &Path,
+    count: usize,
+    overwrite: bool,
+    task_id: Option<&TaskId>,
+) -> Result<Vec<Replaceable>> {
     let folder = output.parent().unwrap_or(Path::new("/"));
+    if output.to_string_lossy().ends_with(is_separator) || output.file_name().is_none() {
+        return Err(mistake(format!("{} is a folder; expected a file name", output.display())));
+    }
     if !folder.is_dir() {
         return Err(mistake(format!("there is no folder {}", folder.display())));
     }
+    let mut replaced = Vec::new();
     for index in 0..count {
         let clip = clip_path(output, index, count);
         let sidecar = Sidecar::path(&clip);
-        if clip.file_name().is_none() || clip.is_dir() {
+        if clip.is_dir() {
             return Err(mistake(format!("{} is a folder; expected a file name", clip.display())));
         }
         if sidecar == clip {
             return Err(mistake("a video cannot be named .json; what made it is written there".to_owned()));
         }
-        if task_id.is_some() && Sidecar::of(&clip).ok().map(|known| known.task_id).as_ref() == task_id {
-            continue;
-        }
-        let existing = [clip, sidecar].into_iter().find(|path| path.symlink_metadata().is_ok());
-        if let (Some(path), false) = (existing, overwrite) {
+        probe(&clip).map_err(|error| {
+            mistake(format!("no file can be made at {}; choose another name", clip.display())).with_source(error)
+        })?;
+        let part = highwayapi::unfinished_download(&clip).filter(|other| Some(other) != task_id);
+        if let Some(other) = part {
             return Err(mistake(format!(
-                "{} exists already, and is not replaced unless asked; choose another name or overwrite it",
-                path.display()
+                "beside {} is what came of task {other} so far; finish that one first, or choose another name",
+                clip.display()
             )));
         }
+        let known = Sidecar::of(&clip).ok();
+        if task_id.is_some() && known.as_ref().map(|known| &known.task_id) == task_id {
+            continue;
+        }
+        if known.is_none() && sidecar.symlink_metadata().is_ok() {
+            return Err(mistake(format!(
+                "{} is no clip's sidecar, and is not replaced; choose another name",
+                sidecar.display()
+            )));
+        }
+        for file in [clip, sidecar] {
+            match Replaceable::new(&file) {
+                Some(_) if !overwrite => {
+                    return Err(mistake(format!(
+                        "{} exists already, and is not replaced unless asked; choose another name or overwrite it",
+                        file.display()
+                    )));
+                }
+                there => replaced.extend(there),
+            }
+        }
     }
-    probe(folder).map_err(|error| {
-        mistake(format!("no file can be made in {}; choose another folder", folder.display())).with_source(error)
-    })
+    Ok(replaced)
 }
 
 fn mistake(text: String) -> Error {
     Error::input(format!("output: {text}"))
 }
 
-/// Makes a file and removes it: permissions alone do not tell whether that works.
-fn probe(folder: &Path) -> io::Result<()> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let path = folder.join(format!(".highway-probe-{}-{now}", std::process::id()));
+/// Makes a file with a name as long as any that will be made beside the clip, and removes it: neither permissions nor
+/// limits of names tell for certain whether that works.
+fn probe(clip: &Path) -> io::Result<()> {
+    let mut path = clip.as_os_str().to_owned();
+    path.push(format!(".highway-probe-{:08x}", fastrand::u32(..)));
     File::create_new(&path)?;
     fs::remove_file(path)
 }

@@ -1,25 +1,31 @@
 //! Working a job through: send, wait, fetch. Each step is on disk before the next begins, so each may be the last.
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use highwayapi::{Charged, Client, Event as TaskEvent, FirstLastFrame, Task, TaskId, TaskResult, Video};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::asked::hash;
 use crate::error::{Error, Problem, Result};
 use crate::job::{Clip, Job};
 use crate::jobs::blocking;
 use crate::ledger::Holding;
+use crate::publish::publish;
 use crate::sidecar::{Sidecar, verify};
 use crate::state::{Event, State};
 use crate::target::{self, absolute, clip_path};
 
 /// How often the id of a paid task is tried to be written down.
 const ATTEMPTS: u32 = 4;
+
+/// Who waits longer for that is told the id.
+const SOON: Duration = Duration::from_secs(1);
 
 /// What happens while a job is worked through.
 #[derive(Debug)]
@@ -93,24 +99,12 @@ impl HeldJob {
         self.is_new
     }
 
-    /// Whether its videos can go where they shall; if not, it is forgotten again. Nothing was sent yet.
-    pub(crate) async fn aimed(self) -> Result<Self> {
-        let Job { output, overwrite, .. } = &self.held.job;
-        if let (Some(output), overwrite) = (output.clone(), *overwrite) {
-            let count = self.held.job.samples();
-            if let Err(error) = blocking(move || target::check(&output, count, overwrite, None)).await? {
-                self.held.forget().await?;
-                return Err(error);
-            }
-        }
-        Ok(self)
-    }
-
     /// The one paid step. What comes of it is on disk when this returns.
     pub(crate) async fn send(
         &mut self,
         request: &FirstLastFrame,
         stop: Pin<Box<dyn Future<Output = ()> + Send + '_>>,
+        unrecorded: &mut (dyn FnMut(&TaskId) + Send),
     ) -> Result<()> {
         match self.client.submit_until(request, stop).await {
             Ok(task) => {
@@ -118,7 +112,15 @@ impl HeldJob {
                 self.held.job.task_id = Some(id.clone());
                 self.fresh = Some(task);
                 self.held.job.apply(Event::Accepted, None)?;
-                self.save_insistently().await.map_err(|error| Error::unrecorded(&self.held.job, &id, error))
+                let mut saving = pin!(self.save_insistently());
+                let saved = match timeout(SOON, &mut saving).await {
+                    Ok(saved) => saved,
+                    Err(_) => {
+                        unrecorded(&id);
+                        saving.await
+                    }
+                };
+                saved.map_err(|error| Error::unrecorded(&self.held.job, &id, error))
             }
             Err(error) => {
                 let (event, why) = match error.is_charged() {
@@ -133,6 +135,9 @@ impl HeldJob {
                 if let Err(unsaved) = self.save_insistently().await {
                     // It will be taken for unknown, which is safe.
                     tracing::warn!(job = %self.held.job.id, error = %unsaved, "the end of a submit could not be written down");
+                }
+                if event == Event::RefusedAgain {
+                    return Err(Error::unresolved(&self.held.job).with_source(error));
                 }
                 Err(Error::from(error).about(&self.held.job))
             }
@@ -198,7 +203,12 @@ impl HeldJob {
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => {
-                    if error.is_task_failed() || error.is_without_video() {
+                    let failed = error.is_task_failed() || error.is_without_video();
+                    // Of one that had its videos once they are gone; it was paid for all the same.
+                    if failed && self.held.job.state == State::Succeeded {
+                        return Err(Error::from(error).about(&self.held.job).charged(&self.held.job));
+                    }
+                    if failed {
                         self.held.apply(Event::Failed, Some(error.to_string())).await?;
                     }
                     return Err(Error::from(error).about(&self.held.job));
@@ -220,7 +230,7 @@ impl HeldJob {
             return Err(Error::over(&self.held.job, ", and has no videos to fetch"));
         }
         self.look_at_clips().await?;
-        let output = self.place()?;
+        let output = self.place().await?;
         let count = self.held.job.samples().max(result.videos().len());
         let (progress, mut bytes) = mpsc::channel(16);
         let mut fetches = JoinSet::new();
@@ -259,40 +269,48 @@ impl HeldJob {
             problems.sort_by(|one, other| one.file.cmp(&other.file));
             return Err(Error::not_fetched(&self.held.job, problems));
         }
+        self.held.job.replaces.clear();
         self.held.apply(Event::Fetched, None).await
     }
 
-    /// Sends the videos elsewhere than was said before. Copies those that are in their files already.
+    /// Sends the videos elsewhere than was said before, and copies those that are in their files already. The permission to
+    /// overwrite is for what is there now.
     ///
     /// # Errors
     ///
     /// When there is a file already which may not be replaced, or one cannot be written.
     pub async fn redirect(&mut self, output: impl Into<PathBuf>, overwrite: bool) -> Result<()> {
         let output = absolute(output.into())?;
-        if self.held.job.output.as_ref() == Some(&output) {
-            self.held.job.overwrite |= overwrite;
-            return self.held.save().await;
+        if self.held.job.output.as_ref() == Some(&output) && !overwrite {
+            return Ok(());
         }
-        let intact = self.is_intact().await?;
-        let (job, to) = (self.held.job.clone(), output.clone());
-        self.held.job.clips = blocking(move || {
-            target::check(&to, job.samples(), overwrite, job.task_id.as_ref())?;
-            if intact { copies(&job, &to, overwrite) } else { Ok(Vec::new()) }
-        })
-        .await??;
-        (self.held.job.output, self.held.job.overwrite) = (Some(output), overwrite);
+        let (mut job, to) = (self.held.job.clone(), output.clone());
+        let replaces = blocking(move || target::check(&to, job.samples(), overwrite, job.task_id.as_ref())).await??;
+        if self.held.job.output.as_ref() != Some(&output) {
+            let known = if self.held.job.state == State::Downloaded {
+                self.is_intact().await
+            } else {
+                self.look_at_clips().await
+            };
+            known?;
+            job = Job { replaces: replaces.clone(), ..self.held.job.clone() };
+            let to = output.clone();
+            let copied = blocking(move || copies(&job, &to)).await?;
+            self.held.job.clips = copied.map_err(|error| error.about(&self.held.job).charged(&self.held.job))?;
+        }
+        (self.held.job.output, self.held.job.replaces) = (Some(output), replaces);
         self.held.save().await
     }
 
-    /// Where the videos go.
-    fn place(&mut self) -> Result<PathBuf> {
-        match &self.held.job.output {
-            Some(output) => Ok(output.clone()),
-            None => {
-                let output = absolute(format!("clip-{}.mp4", self.held.job.id).into())?;
-                Ok(self.held.job.output.insert(output).clone())
-            }
+    /// Where the videos go, also next time.
+    async fn place(&mut self) -> Result<PathBuf> {
+        if let Some(output) = &self.held.job.output {
+            return Ok(output.clone());
         }
+        let output = absolute(format!("clip-{}.mp4", self.held.job.id).into())?;
+        self.held.job.output = Some(output.clone());
+        self.held.save().await?;
+        Ok(output)
     }
 
     fn task(&mut self) -> Result<Task> {
@@ -329,7 +347,9 @@ impl HeldJob {
         let mut attempt = 1;
         loop {
             match self.held.save().await {
-                Err(_) if attempt < ATTEMPTS => tokio::time::sleep(Duration::from_millis(200) * attempt).await,
+                Err(error) if attempt < ATTEMPTS && !error.is_not_held() => {
+                    tokio::time::sleep(Duration::from_millis(200) * attempt).await
+                }
                 done => return done,
             }
             attempt += 1;
@@ -343,7 +363,7 @@ fn is_there(job: &Job, clip: &Clip) -> bool {
         (Ok(known), _) => known.sha256 == clip.sha256,
         (Err(_), Some(task_id)) if Sidecar::path(&clip.file).symlink_metadata().is_err() => {
             let is_it = File::open(&clip.file).and_then(hash).is_ok_and(|(sha256, _)| sha256 == clip.sha256);
-            is_it && Sidecar::new(job, task_id, clip).write(&clip.file).is_ok()
+            is_it && Sidecar::new(job, task_id, clip).write(&clip.file, false).is_ok()
         }
         _ => false,
     }
@@ -358,13 +378,13 @@ async fn fetch(
     let sample = video.index() + 1;
     let fetched = async {
         let task_id = job.task_id.clone().ok_or_else(|| Error::over(&job, ", and has no task"))?;
-        let (target, task) = (file.clone(), task_id.clone());
-        if let Some(clip) = blocking(move || found(&target, &task, sample, job.overwrite)).await?? {
+        let (target, known) = (file.clone(), job.clone());
+        if let Some(clip) = blocking(move || found(&target, &known, sample)).await?? {
             // Fetches nothing, as it is there; but removes what a process that was killed while naming it left beside it.
             let _ = video.download(&file).fetch().await;
             return Ok(clip);
         }
-        let download = video.download(&file).overwrite(job.overwrite);
+        let download = video.download(&file).overwrite(job.may_replace(&file));
         // Where nobody looks in time, the next chunk tells more.
         let download = download.on_progress(move |done, length| {
             let _ = progress.try_send((sample, done, length));
@@ -372,7 +392,8 @@ async fn fetch(
         let fetched = download.fetch().await?;
         let clip = Clip { sample, file: file.clone(), sha256: fetched.sha256().to_owned(), size: fetched.size() };
         let (sidecar, target) = (Sidecar::new(&job, &task_id, &clip), file.clone());
-        blocking(move || sidecar.write(&target)).await?.map_err(|error| no_sidecar(&file, error))?;
+        let written = blocking(move || sidecar.write(&target, job.may_replace(&Sidecar::path(&target)))).await?;
+        written.map_err(|error| in_the_way(&Sidecar::path(&file), error))?;
         fetched.keep().await?;
         Ok(clip)
     };
@@ -381,28 +402,21 @@ async fn fetch(
 }
 
 /// The very clip, where an earlier process came as far as that. Anything else in its place is not to be replaced unasked.
-fn found(file: &Path, task_id: &TaskId, sample: usize, overwrite: bool) -> Result<Option<Clip>> {
+fn found(file: &Path, job: &Job, sample: usize) -> Result<Option<Clip>> {
     let sidecar = Sidecar::path(file);
-    if sidecar.symlink_metadata().is_err() {
-        return Ok(None);
-    }
-    match Sidecar::of(file) {
-        Ok(known) if known.task_id == *task_id && known.sample == sample => Ok(verify(file).ok().map(|known| Clip {
+    match (Sidecar::of(file), &job.task_id) {
+        (Ok(known), Some(task_id)) if known.is_of(task_id, sample) => Ok(verify(file).ok().map(|known| Clip {
             sample,
             file: file.to_owned(),
             sha256: known.sha256,
             size: known.size,
         })),
-        _ if overwrite => Ok(None),
+        _ if sidecar.symlink_metadata().is_err() || job.may_replace(&sidecar) => Ok(None),
         _ => Err(Error::clip(format!("{} exists already and is that of another clip", sidecar.display()))),
     }
 }
 
-fn no_sidecar(clip: &Path, error: std::io::Error) -> Error {
-    Error::clip(format!("{} cannot be written", Sidecar::path(clip).display())).with_source(error)
-}
-
-fn not_copied(file: &Path, error: std::io::Error) -> Error {
+fn in_the_way(file: &Path, error: std::io::Error) -> Error {
     let why = match error.kind() {
         std::io::ErrorKind::AlreadyExists => "exists already and is not overwritten unless asked",
         _ => "cannot be written",
@@ -411,16 +425,20 @@ fn not_copied(file: &Path, error: std::io::Error) -> Error {
 }
 
 /// Copies of clips with their sidecars; whole or not there.
-fn copies(job: &Job, output: &Path, overwrite: bool) -> Result<Vec<Clip>> {
+fn copies(job: &Job, output: &Path) -> Result<Vec<Clip>> {
     let count = job.samples().max(job.clips.len());
     let task_id = job.task_id.clone().ok_or_else(|| Error::over(job, ", and has no task"))?;
     let mut copies = Vec::new();
     for clip in &job.clips {
         let file = clip_path(output, clip.sample - 1, count);
-        if found(&file, &task_id, clip.sample, overwrite)?.is_none() {
+        if found(&file, job, clip.sample)?.is_none() {
             let copy = Clip { file: file.clone(), ..clip.clone() };
-            crate::copy::copy(&clip.file, &file, overwrite, || Sidecar::new(job, &task_id, &copy).write(&file))
-                .map_err(|error| not_copied(&file, error))?;
+            let (sidecar, replace) = (Sidecar::path(&file), job.may_replace(&file));
+            let copied = publish(&file, replace, |new| {
+                io::copy(&mut File::open(&clip.file)?, new)?;
+                Sidecar::new(job, &task_id, &copy).write(&file, job.may_replace(&sidecar))
+            });
+            copied.map_err(|error| in_the_way(&file, error))?;
         }
         copies.push(Clip { file, ..clip.clone() });
     }

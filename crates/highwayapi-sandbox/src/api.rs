@@ -47,8 +47,14 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route(SUBMIT, post(submit))
         .route(TASK_RESULT, get(task_result))
         .route("/files/{name}", get(files::serve))
-        .fallback(async || (StatusCode::NOT_FOUND, "404 page not found\n"))
+        .fallback(not_found)
         .with_state(shared)
+}
+
+async fn not_found(State(shared): State<Arc<Shared>>, request: Request) -> impl IntoResponse {
+    // As for a submit that is refused: who is still sending must see the answer.
+    drain(request.into_body(), 2 * shared.contract.max_body()).await;
+    (StatusCode::NOT_FOUND, "404 page not found\n")
 }
 
 async fn submit(State(shared): State<Arc<Shared>>, request: Request) -> Result<Response, ApiError> {

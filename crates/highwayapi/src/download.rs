@@ -53,6 +53,14 @@ pub struct Saved {
     sha256: String,
 }
 
+/// The task of which an earlier download has left part of a video beside `target`, or all of it without its name. May
+/// block.
+///
+/// Only a download of that very video takes it over; any other to the same target refuses to begin.
+pub fn unfinished_download(target: impl AsRef<Path>) -> Option<TaskId> {
+    part::unfinished(target.as_ref())
+}
+
 impl Saved {
     /// Where it is.
     pub fn path(&self) -> &Path {

@@ -74,8 +74,11 @@ impl Client {
                 Err(failure) => failure,
             };
             let asked = failure.error.retry_after();
-            if !failure.again || attempt >= self.0.submit_attempts || asked.is_some_and(|asked| asked > LONGEST_PAUSE) {
+            if !failure.again || attempt >= self.0.submit_attempts {
                 return Err(failure.error);
+            }
+            if let Some(asked) = asked.filter(|&asked| asked > LONGEST_PAUSE) {
+                return Err(failure.error.ending(&format!("It asks to be left alone for {} s.", asked.as_secs())));
             }
             pause = backoff(attempt, asked, LONGEST_PAUSE);
             tracing::warn!(attempt, ?pause, error = %failure.error, "not accepted, trying again");

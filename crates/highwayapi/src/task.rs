@@ -128,14 +128,7 @@ impl Task {
             }
         };
         let answer = tokio::time::timeout(limit, answer).await;
-        answer.unwrap_or_else(|_| Err(silence(WHAT, paid, limit))).map_err(|error| {
-            let error = error.with_task(&self.id);
-            let error = if error.is_tls() { error.ending("Asking costs nothing.") } else { error };
-            match error.is_charged() {
-                Charged::Yes => error.ending(&format!("Task {} goes on regardless.", self.id)),
-                _ => error,
-            }
-        })
+        answer.unwrap_or_else(|_| Err(silence(WHAT, paid, limit))).map_err(|error| error.with_task(&self.id))
     }
 
     /// Waits until the task has its videos. Polls are paced and a failing poll does not end the wait; see

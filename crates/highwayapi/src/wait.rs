@@ -116,6 +116,8 @@ struct Waiter {
     next_poll: Instant,
     interval: Duration,
     failures: u32,
+    /// Why the last poll failed, if it did.
+    last_failure: Option<String>,
 }
 
 impl Waiter {
@@ -128,6 +130,7 @@ impl Waiter {
             next_poll: if task.new { now + interval } else { now },
             interval,
             failures: 0,
+            last_failure: None,
             task,
         }
     }
@@ -148,7 +151,7 @@ impl Waiter {
         };
         match answer {
             Ok(result) => {
-                self.failures = 0;
+                (self.failures, self.last_failure) = (0, None);
                 self.task.seen = true;
                 self.judge(result)
             }
@@ -176,18 +179,26 @@ impl Waiter {
         let pause = backoff(self.failures, error.retry_after(), LONGEST_PAUSE).min(LONGEST_WISH);
         tracing::warn!(task_id = %self.task.id(), failures = self.failures, ?pause, %error, "poll failed");
         self.next_poll = Instant::now() + pause;
+        self.last_failure = Some(error.to_string().trim_end_matches('.').to_owned());
         Ok(Event::PollFailed { error, failures: self.failures, pause })
     }
 
     fn time_limit(&self) -> Error {
         let id = self.task.id();
         let limit = self.task.wait_timeout;
-        if !self.task.seen {
-            let text = format!("nothing was heard of task {id} within {limit:?}");
-            return Error::new(Kind::TimeLimit, Charged::Unknown, text).with_task(id);
-        }
-        let text = format!("task {id} was not finished within {limit:?}. It goes on and can be waited for again.");
-        Error::new(Kind::TimeLimit, Charged::Yes, text).with_task(id)
+        let (charged, text) = match (self.task.seen, &self.last_failure) {
+            (true, None) => (Charged::Yes, format!("task {id} was not finished within {limit:?}. It goes on")),
+            (true, Some(why)) => {
+                (Charged::Yes, format!("task {id} was not seen to finish within {limit:?}: {why}. It is paid for"))
+            }
+            (false, None) => {
+                (Charged::Unknown, format!("nothing was heard of task {id} within {limit:?}. It may be there"))
+            }
+            (false, Some(why)) => {
+                (Charged::Unknown, format!("nothing was heard of task {id} within {limit:?}: {why}. It may be there"))
+            }
+        };
+        Error::new(Kind::TimeLimit, charged, format!("{text} and can be waited for again.")).with_task(id)
     }
 }
 

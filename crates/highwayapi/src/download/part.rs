@@ -40,7 +40,10 @@ impl Part {
     pub(super) fn open(target: &Path, task_id: TaskId, video: usize) -> Result<Self> {
         let (path, note_path) = beside(target).ok_or_else(|| file(format!("{} names no file", target.display())))?;
         let unwritable = |error| unwritable(&path, error);
-        let busy = || file(format!("{} is being fetched by another program", target.display()));
+        let busy = || match path.is_symlink() {
+            true => file(format!("{} is a link, which is not followed; it has to go first", path.display())),
+            false => file(format!("{} is being fetched by another program", target.display())),
+        };
         let note = Note { task_id, video, announced: Announced::default(), mode: None, boot_id: boot_id() };
 
         match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
@@ -63,6 +66,12 @@ impl Part {
                     Some(known) if !is_shared(&left).map_err(unwritable)? => {
                         let note = Note { boot_id: note.boot_id, ..known };
                         Ok(Self { path, note_path, file: left, note, done: false })
+                    }
+                    // Perhaps the only one of its kind, and paid for.
+                    None if unfinished(target).is_some_and(|other| other != note.task_id) => {
+                        let text =
+                            format!("{} is what came of another task so far; it has to go first", path.display());
+                        Err(file(text))
                     }
                     _ => {
                         // Not written over: it may have another name too, and its permissions say nothing of what the
@@ -170,11 +179,13 @@ impl Part {
         Ok((length, sha256))
     }
 
-    /// Leaves it to whoever can make use of it; no download will.
-    pub(super) fn leave(&mut self) {
+    /// Leaves it to whoever can make use of it, where no download touches it. Where that is.
+    pub(super) fn leave(&mut self) -> PathBuf {
+        let kept = self.path.with_extension("highway-kept");
         self.note.announced = Announced::default();
         self.done = true;
         let _ = remove(&self.note_path);
+        if std::fs::rename(&self.path, &kept).is_ok() { kept } else { self.path.clone() }
     }
 
     /// Says where it waits, whole, for a name.
@@ -339,6 +350,14 @@ fn is_shared(file: &File) -> io::Result<bool> {
 #[cfg(not(unix))]
 fn is_shared(_: &File) -> io::Result<bool> {
     Ok(false)
+}
+
+/// The task of which there is part of a video beside `target`, or all of it without its name.
+pub(super) fn unfinished(target: &Path) -> Option<TaskId> {
+    let (path, note_path) = beside(target)?;
+    let part = File::open(&path).ok()?;
+    let note = Note::read(&note_path, &part)?;
+    note.is_of_use(part.metadata().ok()?.len(), boot_id().as_deref()).then_some(note.task_id)
 }
 
 /// Removes what is left of a download that was ended while it gave its video this very name.

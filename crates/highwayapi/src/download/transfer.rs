@@ -109,8 +109,8 @@ impl<'a> Transfer<'a> {
                 failures += 1;
             }
             let asked = error.retry_after();
-            if asked.is_some_and(|asked| asked > LONGEST_PAUSE) {
-                return Err(error);
+            if let Some(asked) = asked.filter(|&asked| asked > LONGEST_PAUSE) {
+                return Err(error.ending(&format!("It asks to be left alone for {} s.", asked.as_secs())));
             }
             if failures == TRIES {
                 return Err(error.ending(&format!("It was tried {TRIES} times.")));
@@ -150,8 +150,8 @@ impl<'a> Transfer<'a> {
                     Err(Setback::Again(error))
                 } else {
                     // It is paid for and whole as far as was announced: perhaps somebody can make use of it.
-                    self.part.leave();
-                    Err(Setback::End(error.ending(&format!("It is kept as {}.", self.part.path().display()))))
+                    let kept = self.part.leave();
+                    Err(Setback::End(error.ending(&format!("It is kept as {}.", kept.display()))))
                 }
             }
         }

@@ -156,5 +156,5 @@ async fn the_fingerprint_of_a_request_is_for_good() {
     let job = only(&jobs).await;
     assert_eq!(job.state, State::Refused);
     let print = job.fingerprint.expect("a fingerprint");
-    assert_eq!(print.as_str(), "bd66290d6535a67df0c1f254a108e8f14a95d1be6461259344385c5861dff488");
+    assert_eq!(print.as_str(), "e1bd058e2e6a33b89356a45024e8eb371b0f45e2a1487d9318c2da0d5677a5c7");
 }
