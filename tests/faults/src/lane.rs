@@ -113,14 +113,12 @@ impl Lane {
             trial.new_record()?;
         }
         let (sent, said) = trial.again().await?;
-        // Whether a failed task is billed nobody knows; that it failed is known, and another try is the user's own.
-        let free = matches!(record.state(), "none" | "unreadable" | "refused" | "failed");
+        let free = matches!(record.state(), "none" | "unreadable" | "refused");
         if sent != free {
             trial.wrong(format!("typed again: sent {sent}: {}", said.raw));
         }
         let paid = self.ground.paid(trial.id).len();
-        let twice = usize::from(record.state() == "failed");
-        if paid != 1 + twice {
+        if paid != 1 {
             trial.wrong(format!("in the end paid for {paid} times"));
         }
         if !matches!(resume, Resume::Ends) && !trial.cell.outcome.files.contains("flipped") {

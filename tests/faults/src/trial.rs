@@ -118,7 +118,7 @@ impl Trial<'_> {
         self.ground.generate(self.id, pictures, &self.cell.args)
     }
 
-    /// The job in the record: there is never more than one, unless the first was certainly not charged or has failed.
+    /// The last job in the record: there is never more than one, unless the first was certainly not charged.
     pub(crate) async fn record(&mut self) -> Result<Record> {
         let (code, listed) = match self.run(&["tasks", "--json"], Script::default()).await? {
             Some((output, _)) => (output.status.code(), String::from_utf8(output.stdout)?),

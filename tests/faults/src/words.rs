@@ -24,6 +24,8 @@ pub(crate) fn stable(words: &str, stage: &Stage, jobs: &[String]) -> String {
     let own = ", and not in the service's own words";
     text = text.lines().map(|line| between(line, "answered with ", own, "STATUS")).collect::<Vec<_>>().join("\n");
     text = text.lines().map(|line| between(line, "line 1 column ", "", "N")).collect::<Vec<_>>().join("\n");
+    // Until a date, from now.
+    text = text.lines().map(|line| between(line, "left alone for ", " s.", "N")).collect::<Vec<_>>().join("\n");
     // Chance decides whether a reset is noticed at the next write or the next read.
     for (other, usual) in [
         ("error writing a body to connection", "connection error"),

@@ -15,7 +15,7 @@ use crate::script::{Came, Fault, Stage};
 use super::{empty, gzip, html, longer, page, refusal, shorter};
 
 /// For whoever can make use of it; no resume does.
-const LEFT: &str = "clip.mp4.highway-part";
+const LEFT: &str = "clip.mp4.highway-kept";
 /// Where a resume goes on from.
 const KEPT: &str = "clip.mp4.highway-part for resuming";
 /// A port where nobody ever listens.
@@ -83,6 +83,10 @@ fn half_of_another(answer: &mut Answer, _: &Stage) {
 fn refused() -> Vec<Cell> {
     vec![
         once("403: the link expired at once, for the host's clock jumped", Instead(|_| expired())),
+        // The first two links stay as dead as they are.
+        Cell::new(GROUP, "links that have expired, until a third is asked for", Outcome::done())
+            .nth(1, Poll, Through(Changed(expired_link)))
+            .nth(2, Poll, Through(Changed(expired_link))),
         lasting("403: links expire at once", Instead(|_| expired())),
         once("404", Instead(|_| html("404 Not Found"))),
         once("410", Instead(|_| html("410 Gone"))),
@@ -92,6 +96,15 @@ fn refused() -> Vec<Cell> {
         once("503", Instead(|_| html("503 Service Unavailable"))),
         lasting("503", Instead(|_| html("503 Service Unavailable"))),
     ]
+}
+
+fn expired_link(answer: &mut Answer, stage: &Stage) {
+    let link = format!("{}/files/expired.mp4?expires=1&signature=x\"", stage.service);
+    let body = String::from_utf8_lossy(&answer.body).into_owned();
+    if let Some(at) = body.find(&format!("{}/files/", stage.service)) {
+        let end = body[at..].find('"').map_or(body.len(), |end| at + end + 1);
+        answer.body = [&body[..at], &link, &body[end..]].concat().into_bytes();
+    }
 }
 
 fn expired() -> Answer {

@@ -119,7 +119,8 @@ fn others() -> Vec<Cell> {
 /// The command of this name, until it ends.
 fn other(folder: &Path, name: &str) {
     let script = folder.with_file_name(name);
-    let run = Command::new("sh").arg(script).env("HIGHWAY_API_KEY", KEY).status();
+    // If it sends something after all, somebody must be there to answer it.
+    let run = tokio::task::block_in_place(|| Command::new("sh").arg(script).env("HIGHWAY_API_KEY", KEY).status());
     assert!(run.is_ok(), "sh does not run");
 }
 

@@ -47,7 +47,10 @@ fn connection() -> Vec<Cell> {
         once("the answer in a hundred pieces", Through(Drip(100, pause))),
         once("silence", Silence).patience(),
         lasting("silence", Silence),
-        lasting("silence, with less patience", Silence).patience(),
+        Cell::new(GROUP, "silence, with less patience", Outcome::owed(4))
+            .lasting(Poll, Silence)
+            .args(&["--timeout", "5s"])
+            .patience(),
         lasting("silence after the request", Through(Silent)),
         lasting("silence in the answer", Through(SilentHalfway)),
     ]
