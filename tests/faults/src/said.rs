@@ -39,8 +39,8 @@ impl Said {
     /// Of a run with `--json`.
     pub(crate) fn json(output: &Output) -> Self {
         let mut said = Self::raw(output);
-        let events = said.raw.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        if let Some(error) = events.last().filter(|event| event["event"] == "error") {
+        let mut events = said.raw.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        if let Some(error) = events.next_back().filter(|event| event["event"] == "error") {
             said.charged = error["charged"].as_str().map(str::to_owned);
             said.words = error["message"].as_str().unwrap_or_default().to_owned();
         }
