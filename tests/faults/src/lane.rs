@@ -56,6 +56,9 @@ impl Lane {
         }
         trial.secrets()?;
         let other = std::fs::read_to_string(room.path().join("other")).unwrap_or_default();
+        if !other.is_empty() && !other.contains("is being worked on by another process") {
+            trial.wrong(format!("the other command was let in: {other}"));
+        }
         let words = format!("{}{}", said.words, other);
         let mut seen = Seen {
             posts: played.count(Step::Submit),
