@@ -49,9 +49,11 @@ pub(crate) enum Around {
     Nothing,
     /// A shell that does this first.
     Shell(&'static str),
-    /// A file system of its own in the place of the folder, mounted with these options; needs a kernel that lets users
-    /// have namespaces.
+    /// A file system of its own in the place of the clip's folder, mounted with these options; needs a kernel that lets
+    /// users have namespaces.
     Mount(&'static str),
+    /// The same in the place of the record's folder.
+    MountRecord(&'static str),
 }
 
 /// What must come of it.
@@ -65,6 +67,8 @@ pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
     /// What the command says of it; success says nothing.
     pub(crate) charged: Option<&'static str>,
+    /// The state of its job in the record afterwards.
+    pub(crate) record: &'static str,
     pub(crate) files: &'static str,
     pub(crate) resume: Resume,
 }
@@ -75,10 +79,14 @@ pub(crate) enum Resume {
     /// Nothing is paid for, or all is there.
     Nothing,
     Finishes,
+    /// Under another name: something that is not ours has the clip's.
+    Elsewhere,
     /// The service has nothing more to give.
     Ends,
     /// Whether it was paid for is the user's to find out.
     Asks,
+    /// The record cannot be read.
+    Refuses,
 }
 
 impl Resume {
@@ -86,8 +94,10 @@ impl Resume {
         match self {
             Self::Nothing => "nothing to do",
             Self::Finishes => "finishes",
+            Self::Elsewhere => "finishes with -o FILE",
             Self::Ends => "no video to be had",
             Self::Asks => "asks the user",
+            Self::Refuses => "refuses",
         }
     }
 }
@@ -99,6 +109,7 @@ impl Outcome {
             paid: 1,
             code: Some(0),
             charged: None,
+            record: "downloaded",
             files: "clip.json, clip.mp4 whole",
             resume: Resume::Nothing,
         }
@@ -106,27 +117,42 @@ impl Outcome {
 
     /// Not taken by the service.
     pub(crate) fn free(code: i32) -> Self {
-        let nothing = Self { paid: 0, files: "nothing", ..Self::done() };
+        let nothing = Self { paid: 0, record: "refused", files: "nothing", ..Self::done() };
         Self { code: Some(code), charged: Some("no"), ..nothing }
+    }
+
+    /// Not even begun.
+    pub(crate) fn unsent(code: i32) -> Self {
+        Self { posts: 0, record: "none", ..Self::free(code) }
     }
 
     /// Nobody can tell whether the service took it; `paid` is what it did.
     pub(crate) fn unknown(paid: usize) -> Self {
-        Self { paid, charged: Some("unknown"), resume: Resume::Asks, ..Self::free(3) }
+        Self { paid, charged: Some("unknown"), record: "unknown", resume: Resume::Asks, ..Self::free(3) }
     }
 
-    /// Paid for and not here yet.
+    /// Paid for and not finished.
     pub(crate) fn owed(code: i32) -> Self {
-        Self { paid: 1, charged: Some("yes"), resume: Resume::Finishes, ..Self::free(code) }
+        let owed = Self { paid: 1, charged: Some("yes"), record: "submitted", ..Self::free(code) };
+        Self { resume: Resume::Finishes, ..owed }
+    }
+
+    /// Finished and not fetched.
+    pub(crate) fn unfetched() -> Self {
+        Self { record: "succeeded", ..Self::owed(6) }
     }
 
     /// The service gave it up.
     pub(crate) fn given_up() -> Self {
-        Self { charged: Some("unknown"), resume: Resume::Ends, ..Self::owed(1) }
+        Self { charged: Some("unknown"), record: "failed", resume: Resume::Ends, ..Self::owed(1) }
     }
 
     pub(crate) fn posts(self, posts: usize) -> Self {
         Self { posts, ..self }
+    }
+
+    pub(crate) fn record(self, record: &'static str) -> Self {
+        Self { record, ..self }
     }
 
     pub(crate) fn files(self, files: &'static str) -> Self {
@@ -155,12 +181,12 @@ pub(crate) struct Cell {
     pub(crate) around: Around,
     /// Whether the pictures are too large for the buffers of a connection.
     pub(crate) large: bool,
-    /// Whether the fault stays when the task is taken up again.
-    pub(crate) stays: bool,
+    /// What goes wrong when it is taken up again.
+    pub(crate) after: Script,
+    /// Whether all that came over the wire must be of use.
+    pub(crate) sparing: bool,
     /// Seconds that the command may take.
     pub(crate) within: u64,
-    /// Whether it only shows in reasonable time with `--idle-timeout`.
-    pub(crate) patience: bool,
     pub(crate) outcome: Outcome,
 }
 
@@ -175,9 +201,9 @@ impl Cell {
             address: Address::Proxy,
             around: Around::Nothing,
             large: false,
-            stays: false,
-            within: 10,
-            patience: false,
+            after: Script::default(),
+            sparing: false,
+            within: 20,
             outcome,
         }
     }
@@ -213,16 +239,26 @@ impl Cell {
         Self { large: true, ..self }
     }
 
+    /// The fault is still there when it is taken up again.
     pub(crate) fn stays(self) -> Self {
-        Self { stays: true, ..self }
+        Self { after: self.script.clone(), ..self }
+    }
+
+    pub(crate) fn after(self, step: Step, fault: Fault) -> Self {
+        Self { after: self.after.and(step, When::Nth(1), fault), ..self }
+    }
+
+    pub(crate) fn sparing(self) -> Self {
+        Self { sparing: true, ..self }
     }
 
     pub(crate) fn within(self, within: u64) -> Self {
         Self { within, ..self }
     }
 
+    /// With less patience for silence than usual, so that it shows in reasonable time.
     pub(crate) fn patience(self) -> Self {
-        Self { patience: true, within: 20, ..self.args(&["--idle-timeout", "2s"]) }
+        self.within(40).args(&["--idle-timeout", "2s"])
     }
 
     /// Another outcome than its kind has.

@@ -4,6 +4,7 @@
 //! For Unix: it sends signals and limits processes.
 
 mod cell;
+mod ground;
 mod highway;
 mod hosts;
 mod http;
@@ -11,9 +12,12 @@ pub mod kills;
 mod lane;
 mod page;
 mod proxy;
+mod said;
 mod script;
 mod secrets;
+mod seen;
 mod table;
+mod trial;
 mod words;
 
 use std::path::{Path, PathBuf};

@@ -1,35 +1,53 @@
 //! Trying out the whole table, and what is printed of it.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cell::{Around, Cell, Group};
+use crate::ground::Ground;
 use crate::highway::Highway;
-use crate::lane::{Ground, Lane, Seen};
+use crate::lane::Lane;
+use crate::seen::Seen;
 use crate::{Result, table};
 
 /// Cells at once.
-const LANES: usize = 6;
+const LANES: usize = 16;
 
 const INTRO: &str = "\
 # When something goes wrong
 
-Every row was tried out: the real command `highway generate` against the sandbox, with a proxy in between that refuses,
-loses, cuts, delays and forges. What must come of a row stands in `tests/faults/src/table`; a test fails when it does not,
-or when this page is not what was printed. To run it, in about a minute:
+Whatever happens, at most one submit is paid for, what is paid for is not lost, and the command says what it cost. Each row
+was tried out: the real command `highway generate` against the sandbox, with a proxy in between that refuses, loses, cuts,
+delays and forges, and with disks, records and other programs that do their worst. What must come of a row stands in
+`tests/faults/src/table`; a test fails when it does not, or when this page is not what was printed. To try it, in about a
+minute:
 
     cargo run -p fault-tests --bin faults
 
-- **POSTs** were sent, **paid** were accepted by the service. No row pays twice.
-- **exit**, **charged**: what the command says of it. _unknown_ means: the service may have accepted the submit, nobody
-  here can tell, and nothing was sent again.
-- **within**: the seconds that the command had, with `--timeout 3s` where a fault of the service lasts.
-- **in the folder** afterwards; _whole_ is byte for byte what the sandbox made. Nothing else ever has a clip's name.
-- **taken up again**: what comes of it once the fault is over.
+- **POSTs** were sent, **paid** were accepted by the service.
+- **exit**, **charged**: what the command says. Every failure has a line `charged: …`. _unknown_ means: the service may have
+  accepted the submit, nobody here can tell, and nothing was sent again.
+- **record**: the state of the job in `highway tasks` afterwards.
+- **in the folder** afterwards: _whole_ is byte for byte what the sandbox made; _for resuming_ means that the next download
+  goes on where this one stopped. Nothing that is not whole ever has a clip's name, except where no length, no digest and
+  no box of the MP4 tells.
+- **taken up again**: what `highway resume --all` comes to once the fault is over. _Asks the user_ is exit code 3.
 
-Nowhere in what was printed or written stands the key, a link's signature or anything of a picture; no other host than the
-service ever saw the key.
+What every row was tried for as well:
+
+- Where the user is asked, the user answers: `highway resolve JOB --task TASK` where the service had accepted it, `--resubmit`
+  where not. In both cases the clip is there in the end, and paid for once.
+- The same command again, while a job is unknown and at the end of every row, sends nothing, unless the first was certainly
+  not charged: then it submits anew, and the clip is there.
+- `resume` never submits, and what was kept for resuming is not fetched again.
+- Every clip is what `highway verify` expects, and where `resume --json` fails in the same way, it tells the same exit code
+  and charge.
+- Nowhere in what was printed or written, the record included, stands the key, a link's signature or anything of a picture;
+  no other host than the service ever saw the key.
+
+Faults that last while the task is waited for are tried with `--timeout 3s`, silence with `--idle-timeout 2s`.
 ";
 
 /// The table as it was seen.
@@ -58,9 +76,7 @@ pub async fn run(highway: &Highway, only: &str) -> Result<Report> {
         let members = table::cells().into_iter().filter(|cell| cell.group == group);
         for (number, cell) in members.enumerate() {
             let id = format!("{}{}", group.letter(), number + 1);
-            let possible =
-                (highway.has_patience() || !cell.patience) && (mounts || !matches!(cell.around, Around::Mount(_)));
-            if !possible {
+            if !mounts && matches!(cell.around, Around::Mount(_) | Around::MountRecord(_)) {
                 left_out.push(cell.name);
             } else if id == only || cell.name.contains(only) {
                 cells.push_back((id, cell));
@@ -68,6 +84,8 @@ pub async fn run(highway: &Highway, only: &str) -> Result<Report> {
         }
     }
     let order: Vec<String> = cells.iter().map(|(id, _)| id.clone()).collect();
+    // What may take longest begins first.
+    cells.make_contiguous().sort_by_key(|(_, cell)| Reverse(cell.within));
     let lanes = LANES.min(cells.len());
     let cells = Arc::new(Mutex::new(cells));
     let ground = Arc::new(Ground::new(highway.clone()).await?);
@@ -86,7 +104,7 @@ async fn work(cells: Arc<Mutex<VecDeque<(String, Cell)>>>, ground: Arc<Ground>) 
     let lane = Lane::start(ground).await?;
     let mut rows = Vec::new();
     while let Some((id, cell)) = next() {
-        let seen = lane.try_out(&id, &cell).await.map_err(|error| format!("{id} {}: {error}", cell.name))?;
+        let seen = lane.try_out(&id, &cell).await.unwrap_or_else(|error| Seen::of_nothing(error.to_string()));
         rows.push(Row { id, cell, seen });
     }
     Ok(rows)
@@ -134,13 +152,14 @@ impl Report {
             if rows.is_empty() {
                 continue;
             }
-            let head = "| | fault | | POSTs | paid | exit | charged | within | in the folder | taken up again |";
+            let head = "| | fault | | POSTs | paid | exit | charged | record | in the folder | taken up again |";
             let line = "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
             let _ = write!(page, "\n## {}\n\n{head}\n{line}\n", group.title());
             for row in &rows {
                 let _ = writeln!(page, "{}", row.line());
             }
-            let _ = write!(page, "\nWhat the user reads:\n\n```text\n{}\n```\n", words(&rows));
+            let _ =
+                write!(page, "\nWhat the user reads, beside the line `task TASK`:\n\n```text\n{}\n```\n", words(&rows));
         }
         page
     }
@@ -172,7 +191,7 @@ impl Row {
             cell.lasts,
             seen.posts,
             seen.paid,
-            cell.within,
+            seen.record,
             seen.files,
             seen.resume.text()
         )

@@ -23,6 +23,11 @@ pub(crate) struct Entry {
     pub(crate) step: Step,
     /// Whether the service saw it.
     pub(crate) forwarded: bool,
+    /// After which byte it was asked to begin, and whether only if nothing has changed.
+    pub(crate) range: Option<u64>,
+    pub(crate) if_range: bool,
+    /// Bytes of the body that went to the client.
+    pub(crate) sent: usize,
 }
 
 /// What came in one run of the command.
@@ -180,7 +185,7 @@ impl Shared {
     async fn act(self: &Arc<Self>, mut stream: BufReader<TcpStream>, play: &Arc<Play>) -> io::Result<()> {
         let Some(mut head) = Head::read(&mut stream).await? else { return no_http(stream).await };
         let step = Step::of(&head);
-        let (at, n) = play.note(step);
+        let (at, n) = play.note(step, &head);
         let fault = play.script.fault(step, n);
         let stage = Stage { path: head.path().to_owned(), ..play.stage.clone() };
         match fault {
@@ -228,6 +233,7 @@ impl Shared {
             Step::Poll if is_done(&answer) => self.close_before(Step::Download, play).await,
             _ => {}
         }
+        lock(&play.journal)[at].sent = way.map_or(answer.body.len(), |way| way.part_of(answer.body.len()));
         match way {
             Some(way) => play.answer(stream, answer, way, &stage).await,
             None => send(&mut stream, &[answer.head(), answer.body].concat()).await,
@@ -252,9 +258,12 @@ async fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
 
 impl Play {
     /// Returns where it stands in the journal, and how many of its step have come.
-    fn note(&self, step: Step) -> (usize, usize) {
+    fn note(&self, step: Step, head: &Head) -> (usize, usize) {
         let mut journal = lock(&self.journal);
-        journal.push(Entry { step, forwarded: false });
+        let first = |range: &str| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok();
+        let range = head.header("range").and_then(first);
+        let if_range = head.header("if-range").is_some();
+        journal.push(Entry { step, forwarded: false, range, if_range, sent: 0 });
         (journal.len() - 1, journal.iter().filter(|entry| entry.step == step).count())
     }
 

@@ -109,6 +109,17 @@ pub(crate) enum Way {
     SignalHalfway(&'static str),
 }
 
+impl Way {
+    /// How much of a body comes.
+    pub(crate) fn part_of(&self, length: usize) -> usize {
+        match self {
+            Self::Lost | Self::LostByReset | Self::HalfHead | Self::Silent | Self::Signal(_) => 0,
+            Self::HalfBody | Self::SilentHalfway | Self::SignalHalfway(_) => length / 2,
+            _ => length,
+        }
+    }
+}
+
 /// Faults by step and count; whatever is not named passes through.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Script(Vec<(Step, When, Fault)>);
@@ -117,6 +128,10 @@ impl Script {
     pub(crate) fn and(mut self, step: Step, when: When, fault: Fault) -> Self {
         self.0.push((step, when, fault));
         self
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The fault of the n-th request of a step.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cell::Cell;
 use crate::cell::Group::Poll as GROUP;
-use crate::cell::Outcome;
+use crate::cell::{Outcome, Resume};
 use crate::http::Answer;
 use crate::script::Fault::{Closed, Instead, Reset, Silence, Through};
 use crate::script::Step::Poll;
@@ -47,6 +47,10 @@ fn connection() -> Vec<Cell> {
         once("the answer in a hundred pieces", Through(Drip(100, pause))),
         once("silence", Silence).patience(),
         lasting("silence", Silence),
+        Cell::new(GROUP, "silence, with less patience", Outcome::owed(4))
+            .lasting(Poll, Silence)
+            .args(&["--timeout", "5s"])
+            .patience(),
         lasting("silence after the request", Through(Silent)),
         lasting("silence in the answer", Through(SilentHalfway)),
     ]
@@ -90,6 +94,9 @@ fn refused() -> Vec<Cell> {
         once("504", Instead(|_| html("504 Gateway Timeout"))),
         ends("401", Instead(|_| refusal("401 Unauthorized", "FAILED_TO_AUTH", "no")), Outcome::owed(5)),
         ends("403", Instead(|_| html("403 Forbidden")), Outcome::owed(5)),
+        Cell::new(GROUP, "401 after an answer: the key was withdrawn", Outcome::owed(5))
+            .nth(1, Poll, Instead(|_| task("TASK_STATUS_PROCESSING", "")))
+            .nth(2, Poll, Instead(|_| refusal("401 Unauthorized", "FAILED_TO_AUTH", "no"))),
     ]
 }
 
@@ -103,8 +110,8 @@ fn tasks() -> Vec<Cell> {
         once("an unknown status", Instead(|_| task("TASK_STATUS_PONDERING", ""))),
         lasting("an unknown status", Instead(|_| task("TASK_STATUS_PONDERING", ""))),
         once("the task vanishes and comes back", vanished()),
-        Cell { stays: true, ..lasting("the task is gone for good", vanished()) }
-            .ending(Outcome::owed(4).resume(crate::cell::Resume::Ends)),
+        lasting("the task is gone for good", vanished()).stays().ending(Outcome::owed(4).resume(Resume::Ends)),
+        lasting("the task takes longer than is waited", Instead(|_| task("TASK_STATUS_PROCESSING", ""))),
         ends("the task fails", Through(Changed(failed)), Outcome::given_up()).stays(),
         ends("the task succeeds without a video", Through(Changed(without_video)), Outcome::given_up()).stays(),
         Cell::new(GROUP, "fewer videos than were asked for", Outcome::done().files("clip-1.json, clip-1.mp4 whole"))
@@ -116,7 +123,7 @@ fn tasks() -> Vec<Cell> {
             Outcome::done().files("clip-1.json, clip-1.mp4 whole, clip-2.json, clip-2.mp4 whole"),
         )
         .lasting(Poll, Through(Changed(twice))),
-        ends("a link that is none", Through(Changed(no_link)), Outcome::owed(6)),
+        ends("a link that is none", Through(Changed(no_link)), Outcome::unfetched()),
     ]
 }
 
