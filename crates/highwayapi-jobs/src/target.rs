@@ -121,11 +121,36 @@ fn mistake(text: String) -> Error {
     Error::input(format!("output: {text}"))
 }
 
-/// Makes a file with a name as long as any that will be made beside the clip, and removes it: neither permissions nor
-/// limits of names tell for certain whether that works.
+/// Makes a file and removes it: neither permissions nor limits of names tell for certain whether that works.
 fn probe(clip: &Path) -> io::Result<()> {
+    // The longest of the names that a download makes beside its target, and one that it replaces: whoever is killed here
+    // leaves nothing for good.
     let mut path = clip.as_os_str().to_owned();
-    path.push(format!(".highway-probe-{:08x}", fastrand::u32(..)));
-    File::create_new(&path)?;
-    fs::remove_file(path)
+    path.push(".highway-part.json.new");
+    match File::create_new(&path) {
+        // Somebody is at it, or was: it can be made.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.and_then(|_| fs::remove_file(path)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_stays_but_what_was_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clip = folder.path().join("clip.mp4");
+        let names = || {
+            let entries = fs::read_dir(folder.path()).expect("a folder").flatten();
+            entries.map(|entry| entry.file_name()).collect::<Vec<_>>()
+        };
+        check(&clip, 1, false, None).expect("room");
+        assert_eq!(names(), [""; 0]);
+        // As left by somebody who was killed while looking, or while writing.
+        File::create(folder.path().join("clip.mp4.highway-part.json.new")).expect("a file");
+        check(&clip, 1, false, None).expect("room");
+        assert_eq!(names(), ["clip.mp4.highway-part.json.new"]);
+    }
 }
