@@ -14,10 +14,13 @@ mod worker;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Instant;
 
 use fastrand::Rng;
 use highwayapi_sandbox::Sandbox;
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
 
 pub use tally::Tally;
 pub use worker::work;
@@ -28,6 +31,9 @@ use crate::kills::batch::{Batch, Ground};
 use crate::kills::service::Service;
 use crate::secrets::KEY;
 use crate::{Result, secrets};
+
+/// Workers side by side, each with a record of its own: most of the time they wait.
+const LANES: u64 = 4;
 
 /// How it shall be done.
 #[derive(Clone, Debug)]
@@ -58,11 +64,23 @@ pub async fn run(plan: &Plan, highway: &Highway, worker: &Path) -> Result<Tally>
     secrets::pictures(&pictures, 0)?;
     let ground = Ground::new(highway.path(), worker, &sandbox, room.path(), pictures).await?;
     let count = Count { kills: AtomicUsize::new(0), batches: AtomicUsize::new(1), started: Instant::now() };
-    let lane = |number: u64| lane(plan, &ground, &count, Rng::with_seed(plan.seed.wrapping_add(number << 32)));
-    // Workers side by side, each with a record of its own: most of the time they wait.
-    let lanes = tokio::try_join!(lane(0), lane(1), lane(2), lane(3))?;
+    let (ground, count) = (&ground, &count);
+    let runtime = Handle::current();
+    let lane = |number: u64| {
+        let rng = Rng::with_seed(plan.seed.wrapping_add(number << 32));
+        runtime.block_on(lane(plan, ground, count, rng))
+    };
     let mut tally = Tally::default();
-    [lanes.0, lanes.1, lanes.2, lanes.3].into_iter().for_each(|lane| tally.add(lane));
+    block_in_place(|| {
+        // A thread for each: while one looks at what is left, another must not miss its moment.
+        thread::scope(|scope| {
+            let lanes: Vec<_> = (0..LANES).map(|number| scope.spawn(move || lane(number))).collect();
+            lanes.into_iter().try_for_each(|lane| {
+                tally.add(lane.join().unwrap_or_else(|_| Err("a lane panicked".into()))?);
+                Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+            })
+        })
+    })?;
     tally.seconds = count.started.elapsed().as_secs();
     // The first one was made before anything was killed.
     let (paid, asked) = (sandbox.submits(), tally.clips as u64 + 1);
@@ -83,36 +101,39 @@ struct Count {
 }
 
 impl Count {
-    /// Counts one more; false when there were enough.
-    fn one_more(&self, kills: usize) -> bool {
-        let begun = self.kills.fetch_add(1, Ordering::Relaxed);
-        if begun > 0 && begun < kills && begun.is_multiple_of(50) {
-            eprintln!("{begun} kills, {} s", self.started.elapsed().as_secs());
+    fn is_enough(&self, kills: usize) -> bool {
+        self.kills.load(Ordering::Relaxed) >= kills
+    }
+
+    /// Takes the next one upon itself; false when there were enough.
+    fn take(&self, kills: usize) -> bool {
+        let next = |taken| (taken < kills).then_some(taken + 1);
+        let Ok(taken) = self.kills.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) else { return false };
+        if taken > 0 && taken.is_multiple_of(50) {
+            eprintln!("{taken} kills, {} s", self.started.elapsed().as_secs());
         }
-        begun < kills
+        true
+    }
+
+    /// Nobody was killed: somebody else may take it.
+    fn give_back(&self) {
+        self.kills.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 async fn lane(plan: &Plan, ground: &Ground<'_>, count: &Count, mut rng: Rng) -> Result<Tally> {
     let service = Service::start(&ground.sandbox.base_url()).await?;
     let mut tally = Tally::default();
-    let mut enough = false;
-    while !enough {
+    while !count.is_enough(plan.kills) {
         let number = count.batches.fetch_add(1, Ordering::Relaxed);
         let mut batch = Batch::new(number, plan.clips, ground, &service)?;
-        loop {
-            enough = !count.one_more(plan.kills);
-            if enough {
-                break;
-            }
+        while count.take(plan.kills) {
             if !batch.is_killed(Aim::new(&mut rng), &mut tally).await? {
-                // It was done before.
-                count.kills.fetch_sub(1, Ordering::Relaxed);
+                count.give_back();
                 break;
             }
         }
         batch.settle(&mut tally).await?;
-        enough |= count.kills.load(Ordering::Relaxed) >= plan.kills;
     }
     Ok(tally)
 }

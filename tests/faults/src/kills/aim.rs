@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use fastrand::Rng;
 use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use crate::kills::journal::{Counts, Journal};
@@ -51,26 +52,31 @@ pub(super) struct Scene<'a> {
 
 impl Aim {
     pub(super) fn new(rng: &mut Rng) -> Self {
-        // Milliseconds after it.
+        // Microseconds after it.
         let (sign, within) = match rng.u8(..16) {
-            0 => (Sign::Nothing, 10..1400),
-            1 => (Sign::Nothing, 10..500),
-            2 => (Sign::Nothing, 0..60),
-            3 => (Sign::Begun, 0..40),
-            4 | 5 => (Sign::Recorded, 0..3),
-            6 => (Sign::Post, 0..90),
-            7..=9 => (Sign::Answer, 0..2),
-            10 => (Sign::Fetch, 0..90),
-            11..=13 => (Sign::Sidecar, 0..3),
-            _ => (Sign::Name, 0..3),
+            0 => (Sign::Nothing, 10_000..1_400_000),
+            1 => (Sign::Nothing, 10_000..500_000),
+            2 => (Sign::Nothing, 0..60_000),
+            3 => (Sign::Begun, 0..40_000),
+            4 | 5 => (Sign::Recorded, 0..3000),
+            6 => (Sign::Post, 0..90_000),
+            7..=9 => (Sign::Answer, 0..2000),
+            10 => (Sign::Fetch, 0..90_000),
+            11 => (Sign::Sidecar, 0..3000),
+            12 | 13 => (Sign::Sidecar, 0..500),
+            14 => (Sign::Name, 0..500),
+            _ => (Sign::Name, 0..3000),
         };
-        Self { sign, nth: rng.usize(1..=5), later: Duration::from_millis(rng.u64(within)) }
+        Self { sign, nth: rng.usize(1..=5), later: Duration::from_micros(rng.u64(within)) }
     }
 
     pub(super) async fn comes(self, scene: &mut Scene<'_>) {
         let _ = timeout(LATEST, self.sign_comes(scene)).await;
-        if !self.later.is_zero() {
-            sleep(self.later).await;
+        // No clock wakes anybody for less than a millisecond.
+        let sign = Instant::now();
+        sleep(self.later.saturating_sub(2 * GLANCE)).await;
+        while sign.elapsed() < self.later {
+            yield_now().await;
         }
     }
 
@@ -87,8 +93,8 @@ impl Aim {
             Sign::Answer => drop(count(|counts| counts.answers).await),
             Sign::Fetch => drop(count(|counts| counts.fetches).await),
             Sign::Recorded => self.changes(|| written(scene.state)).await,
-            Sign::Sidecar => self.grows(|| named(scene.folder, &[".json", ".json.highway-part"])).await,
-            Sign::Name => self.grows(|| named(scene.folder, &[".mp4"])).await,
+            Sign::Sidecar => self.grows(scene.folder, |files| files.sidecars).await,
+            Sign::Name => self.grows(scene.folder, |files| files.clips).await,
         }
     }
 
@@ -103,10 +109,18 @@ impl Aim {
         }
     }
 
-    async fn grows(self, look: impl Fn() -> usize) {
-        let until = look() + self.nth;
-        while look() < until {
-            sleep(GLANCE).await;
+    /// Looks without a pause when it is near: what comes then takes less than a glance.
+    async fn grows(self, folder: &Path, count: impl Fn(&Files) -> usize) {
+        let until = count(&Files::of(folder)) + self.nth;
+        loop {
+            let files = Files::of(folder);
+            if count(&files) >= until {
+                return;
+            }
+            match files.being_written > 0 || files.sidecars > files.clips {
+                true => yield_now().await,
+                false => sleep(GLANCE).await,
+            }
         }
     }
 }
@@ -116,12 +130,26 @@ fn written(state: &Path) -> Option<(u64, SystemTime)> {
     Some((log.len(), log.modified().ok()?))
 }
 
-/// Files whose names end so; of a part of a video's note neither is meant.
-fn named(folder: &Path, endings: &[&str]) -> usize {
-    let names = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
-    let is_meant = |name: &str| {
-        let stem = endings.iter().find_map(|ending| name.strip_suffix(ending));
-        stem.is_some_and(|stem| stem.bytes().all(|letter| letter.is_ascii_digit()))
-    };
-    names.filter(|name| name.to_str().is_some_and(is_meant)).count()
+/// How many there are.
+#[derive(Default)]
+struct Files {
+    being_written: usize,
+    sidecars: usize,
+    clips: usize,
+}
+
+impl Files {
+    fn of(folder: &Path) -> Self {
+        let mut files = Self::default();
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().into_string().unwrap_or_default();
+            match name.trim_start_matches(|letter: char| letter.is_ascii_digit()) {
+                ".json.highway-part" => files.being_written += 1,
+                ".json" => files.sidecars += 1,
+                ".mp4" => files.clips += 1,
+                _ => {}
+            }
+        }
+        files
+    }
 }

@@ -82,7 +82,16 @@ unfinished is taken up again and again while others are at it.
 After every kill each file under a final name must verify against its sidecar and be byte for byte what the sandbox made,
 and the record must open and have forgotten nothing. In the end, by the sandbox's own books, every clip must be there and
 paid for once. A job is _unknown_ when its sender was killed between writing the intent and writing the answer; the owner
-then looks into the books and decides with `highway resolve`. Any other unknown job would be unexplained. To run it:
+then looks into the books and decides with `highway resolve`. Any other unknown job is unexplained: one whose sender was
+not killed, or was killed more than a second after the last byte of its answer. To run it, in the profile for development,
+where whatever computes is optimised too:
+";
+
+const OUTRO: &str = "
+It turns red when the command is broken: seen with a sidecar written after the name (does not verify, left over), an intent
+that is not written (paid twice), jobs taken over from processes that live (unexplained), a task's id written down too late
+or never (unexplained, lost), unknown jobs sent again by `resume` or by the same request (paid twice), and with what was
+left beside a name that was just given (left over).
 ";
 
 impl Plan {
@@ -90,7 +99,7 @@ impl Plan {
     pub fn page(&self, tally: &Tally) -> String {
         let Self { kills, clips, seed } = self;
         let command = "cargo run -p fault-tests --bin kills --";
-        format!("{INTRO}\n    {command} --kills {kills} --clips {clips} --seed {seed}\n\n{tally}")
+        format!("{INTRO}\n    {command} --kills {kills} --clips {clips} --seed {seed}\n\n{tally}{OUTRO}")
     }
 }
 
