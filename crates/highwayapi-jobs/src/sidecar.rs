@@ -67,6 +67,11 @@ impl Sidecar {
         clip.with_extension("json")
     }
 
+    /// Where it is written before it is whole.
+    pub(crate) fn part(clip: &Path) -> PathBuf {
+        clip.with_extension("json.highway-part")
+    }
+
     /// The sidecar of a clip, if there is one that can be read. May block.
     pub fn of(clip: &Path) -> io::Result<Self> {
         Ok(serde_json::from_reader(io::BufReader::new(File::open(Self::path(clip))?))?)
@@ -74,8 +79,7 @@ impl Sidecar {
 
     /// Puts it beside the clip: whole or not at all. May block.
     pub(crate) fn write(&self, clip: &Path) -> io::Result<()> {
-        let path = Self::path(clip);
-        let part = path.with_extension("json.highway-part");
+        let (path, part) = (Self::path(clip), Self::part(clip));
         let mut file = File::create(&part)?;
         file.write_all(&serde_json::to_vec_pretty(self)?)?;
         file.write_all(b"\n")?;

@@ -55,7 +55,7 @@ pub(crate) fn check(output: &Path, count: usize, overwrite: bool, task_id: Optio
             )));
         }
     }
-    probe(folder).map_err(|error| {
+    probe(&clip_path(output, 0, count)).map_err(|error| {
         mistake(format!("no file can be made in {}; choose another folder", folder.display())).with_source(error)
     })
 }
@@ -65,9 +65,38 @@ fn mistake(text: String) -> Error {
 }
 
 /// Makes a file and removes it: permissions alone do not tell whether that works.
-fn probe(folder: &Path) -> io::Result<()> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let path = folder.join(format!(".highway-probe-{}-{now}", std::process::id()));
-    File::create_new(&path)?;
+fn probe(clip: &Path) -> io::Result<()> {
+    // Whoever is killed in between leaves what the job itself will replace and give a name.
+    let part = Sidecar::part(clip);
+    let path = match File::create_new(&part) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
+            let path = clip.with_file_name(format!(".highway-probe-{}-{now}", std::process::id()));
+            File::create_new(&path)?;
+            path
+        }
+        made => made.map(|_| part)?,
+    };
     fs::remove_file(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_stays_but_what_was_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clip = folder.path().join("clip.mp4");
+        let names = || {
+            let entries = fs::read_dir(folder.path()).expect("a folder").flatten();
+            entries.map(|entry| entry.file_name()).collect::<Vec<_>>()
+        };
+        check(&clip, 1, false, None).expect("room");
+        assert_eq!(names(), [""; 0]);
+        // As left by somebody who was killed while looking, or while writing.
+        File::create(Sidecar::part(&clip)).expect("a file");
+        check(&clip, 1, false, None).expect("room");
+        assert_eq!(names(), ["clip.json.highway-part"]);
+    }
 }
