@@ -7,13 +7,14 @@ use std::time::{Duration, SystemTime};
 
 use highwayapi_sandbox::Sandbox;
 use tokio::process::Command;
+use tokio::time::timeout;
 
 use crate::Result;
 use crate::highway::plain;
 use crate::kills::aim::Aim;
 use crate::kills::files::{There, Whole, leftovers, paths};
 use crate::kills::journal::Post;
-use crate::kills::life::{Ended, Life};
+use crate::kills::life::{Ended, Life, PATIENCE};
 use crate::kills::phase::Phase;
 use crate::kills::record::{self, Job};
 use crate::kills::service::Service;
@@ -47,7 +48,8 @@ impl<'a> Ground<'a> {
         let mut command = Command::from(orders.command(Task::Generate(1)));
         plain(&mut command);
         command.current_dir(room).env("HIGHWAY_API_KEY", KEY).env("HIGHWAY_BASE_URL", sandbox.base_url());
-        let output = command.env("HIGHWAY_STATE", room.join("state-0")).output().await?;
+        command.env("HIGHWAY_STATE", room.join("state-0"));
+        let output = record::output(command).await?;
         if !output.status.success() {
             return Err(format!("without any kill: {}", String::from_utf8_lossy(&output.stderr)).into());
         }
@@ -161,7 +163,7 @@ impl<'a> Batch<'a> {
 
     /// Runs the command, which must end well.
     async fn highway(&self, args: &[&str], tally: &mut Tally) -> Result<()> {
-        let output = self.command(args, &self.state).output().await?;
+        let output = record::output(self.command(args, &self.state)).await?;
         if !output.status.success() {
             let words = String::from_utf8_lossy(&output.stderr);
             tally.problems.push(format!("batch {}: {args:?} ended with {}: {words}", self.orders.batch, output.status));
@@ -172,7 +174,8 @@ impl<'a> Batch<'a> {
     /// Lets the worker finish, does what only the account's owner can do, and counts.
     pub(super) async fn settle(mut self, tally: &mut Tally) -> Result<()> {
         self.live(None, tally).await?;
-        self.service.journal.idle().await;
+        let idle = timeout(PATIENCE, self.service.journal.idle()).await;
+        idle.map_err(|_| "a submit is under way for ever")?;
         let jobs = record::jobs(self.command(&["tasks", "--json"], &self.state)).await?;
         self.remember(jobs, tally);
         let posts = self.service.journal.posts();

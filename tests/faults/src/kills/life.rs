@@ -1,5 +1,6 @@
 //! One life of the worker, ended by itself or by a kill.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +17,7 @@ use crate::kills::journal::Journal;
 use crate::kills::worker::Task;
 
 /// How long something may take that nobody kills.
-pub(super) const PATIENCE: Duration = Duration::from_secs(180);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A command that came to its own end.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ impl Life {
     pub(super) async fn new(
         mut worker: Command,
         aim: Option<Aim>,
-        folders: (&std::path::Path, &std::path::Path),
+        (folder, state): (&Path, &Path),
         journal: &Journal,
     ) -> Result<Self> {
         worker.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -54,7 +55,7 @@ impl Life {
         };
         let (count, begun_tasks) = watch::channel(0);
         let told = tokio::spawn(listen(stdout, count));
-        let mut scene = Scene { folder: folders.0, state: folders.1, journal, begun: begun_tasks };
+        let mut scene = Scene { folder, state, journal, begun: begun_tasks };
         let moment = async {
             match aim {
                 Some(aim) => aim.comes(&mut scene).await,
@@ -70,12 +71,12 @@ impl Life {
                 None
             }
             () = moment => {
+                kill_process_group(group, Signal::KILL)?;
+                let killed = SystemTime::now();
                 if aim.is_none() {
-                    kill_process_group(group, Signal::KILL)?;
                     return Err(format!("the worker is not done after {PATIENCE:?}").into());
                 }
-                kill_process_group(group, Signal::KILL)?;
-                Some(SystemTime::now())
+                Some(killed)
             }
         };
         all_dead(&mut worker, stderr).await?;

@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Output;
 use std::time::SystemTime;
 
 use serde_json::Value;
 use tokio::process::Command;
+use tokio::time::timeout;
 
 use crate::Result;
+use crate::kills::life::PATIENCE;
 use crate::kills::worker::clip_of;
 
 /// A job of the record, as far as it matters here.
@@ -34,9 +37,15 @@ impl Job {
     }
 }
 
+/// What a command that nobody kills comes to.
+pub(super) async fn output(mut command: Command) -> Result<Output> {
+    let output = timeout(PATIENCE, command.output()).await;
+    Ok(output.map_err(|_| format!("not done after {PATIENCE:?}: {command:?}"))??)
+}
+
 /// What this `highway tasks --json` tells.
-pub(super) async fn jobs(mut tasks: Command) -> Result<Vec<Job>> {
-    let output = tasks.output().await?;
+pub(super) async fn jobs(tasks: Command) -> Result<Vec<Job>> {
+    let output = output(tasks).await?;
     if !output.status.success() {
         return Err(format!("the record does not open: {}", String::from_utf8_lossy(&output.stderr)).into());
     }
