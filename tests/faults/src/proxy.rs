@@ -285,10 +285,6 @@ impl Play {
                 stream.write_all(&half(&answer)).await?;
                 gone(stream).await
             }
-            Way::Late(pause) => {
-                sleep(*pause).await;
-                send(&mut stream, &[answer.head(), answer.body].concat()).await
-            }
             Way::Drip(pieces, pause) => {
                 stream.write_all(&answer.head()).await?;
                 for piece in answer.body.chunks(answer.body.len().div_ceil(*pieces).max(1)) {

@@ -93,8 +93,6 @@ pub(crate) enum Way {
     Silent,
     /// Half its body, and then nothing.
     SilentHalfway,
-    /// So much later.
-    Late(Duration),
     /// Its body in so many pieces, with a pause after each.
     Drip(usize, Duration),
     /// After an informational one.

@@ -1,11 +1,12 @@
-//! What is killed: takes up again what was begun, then begins what was not, four at a time.
+//! What is killed: finishes what was begun, then asks for every clip that is not there, four at a time. It remembers
+//! nothing itself; that nothing is paid twice is the record's business.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -13,6 +14,9 @@ use crate::Result;
 
 /// Clips at once.
 const AT_ONCE: usize = 4;
+
+/// How long until somebody takes up what is unfinished while others are at it.
+const IMPATIENCE: Duration = Duration::from_millis(250);
 
 /// What a worker is told.
 #[derive(Clone, Debug)]
@@ -23,47 +27,61 @@ pub(super) struct Orders {
     pub(super) pictures: PathBuf,
 }
 
+/// A command that the worker runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    /// Before anything else.
+    Resume,
+    /// While others are at work on the same jobs.
+    ResumeBeside,
+    Generate(usize),
+}
+
 /// The name of a clip.
 pub(super) fn name(clip: usize) -> String {
     format!("{clip}.mp4")
-}
-
-/// What the command said of a clip, a JSON object a line. It is there before the command runs.
-pub(super) fn report(clip: usize) -> String {
-    format!("{clip}.jsonl")
 }
 
 pub(super) fn prompt(batch: usize, clip: usize) -> String {
     format!("clip {clip} of batch {batch}")
 }
 
-/// The worker's whole life, with the arguments that it was given after its name.
+impl Task {
+    fn text(self) -> String {
+        match self {
+            Self::Resume => "resume".to_owned(),
+            Self::ResumeBeside => "beside".to_owned(),
+            Self::Generate(clip) => clip.to_string(),
+        }
+    }
+
+    pub(super) fn of(text: &str) -> Option<Self> {
+        match text {
+            "resume" => Some(Self::Resume),
+            "beside" => Some(Self::ResumeBeside),
+            clip => Some(Self::Generate(clip.parse().ok()?)),
+        }
+    }
+}
+
+/// The worker's whole life, with the arguments that it was given after its name. Tells of every command that it runs, an
+/// object a line.
 ///
 /// # Errors
 ///
-/// When it was given something else, or a clip cannot be made for another reason than being killed.
+/// When it was given something else, or a command cannot be run.
 pub fn work(args: &[String]) -> Result<()> {
     let [highway, batch, clips, pictures] = args else { return Err("expected what the harness gives".into()) };
     let orders =
         Orders { highway: highway.into(), batch: batch.parse()?, clips: clips.parse()?, pictures: pictures.into() };
-    let begun = (1..=orders.clips).filter(|&clip| Path::new(&report(clip)).exists()).collect();
-    let new = (1..=orders.clips).filter(|&clip| !Path::new(&report(clip)).exists()).collect();
-    at_once(begun, &|clip| orders.take_up(clip))?;
-    at_once(new, &|clip| orders.begin(clip))
-}
-
-fn at_once(clips: Vec<usize>, make: &(impl Fn(usize) -> Result<()> + Sync)) -> Result<()> {
-    let next = AtomicUsize::new(0);
-    let work = || {
-        while let Some(&clip) = clips.get(next.fetch_add(1, Ordering::Relaxed)) {
-            make(clip)?;
-        }
-        Ok(())
-    };
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|_| Err("a worker panicked".into())))
-    })
+    orders.run(Task::Resume)?;
+    let unknown = orders.unknown()?;
+    let is_open = |clip: &usize| !Path::new(&name(*clip)).exists() && !unknown.contains(clip);
+    let open: Vec<usize> = (1..=orders.clips).filter(is_open).collect();
+    // One of those that nobody may send again, and one twice at once.
+    let (refused, twice) = (unknown.first(), open.first());
+    let clips: Vec<usize> = refused.into_iter().chain(twice).chain(&open).copied().collect();
+    orders.make(&clips)
 }
 
 impl Orders {
@@ -73,66 +91,64 @@ impl Orders {
         vec!["work".to_owned(), path(&self.highway), batch, clips, path(&self.pictures)]
     }
 
-    fn generate(&self, clip: usize) -> Command {
+    fn make(&self, clips: &[usize]) -> Result<()> {
+        let (next, done) = (AtomicUsize::new(0), AtomicBool::new(clips.is_empty()));
+        let make = || {
+            while let Some(&clip) = clips.get(next.fetch_add(1, Ordering::Relaxed)) {
+                self.run(Task::Generate(clip))?;
+            }
+            Ok(())
+        };
+        let take_up = || {
+            while !done.load(Ordering::Relaxed) {
+                thread::sleep(IMPATIENCE);
+                self.run(Task::ResumeBeside)?;
+            }
+            Ok(())
+        };
+        thread::scope(|scope| {
+            let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(make)).collect();
+            let beside = scope.spawn(take_up);
+            let join = |worker: thread::ScopedJoinHandle<'_, Result<()>>| {
+                worker.join().unwrap_or_else(|_| Err("a worker panicked".into()))
+            };
+            let made: Result<()> = workers.into_iter().try_for_each(join);
+            done.store(true, Ordering::Relaxed);
+            made.and(join(beside))
+        })
+    }
+
+    pub(super) fn command(&self, task: Task) -> Command {
         let mut command = Command::new(&self.highway);
+        let Task::Generate(clip) = task else {
+            command.args(["resume", "--all"]);
+            return command;
+        };
         command.arg("generate").args(["first.jpg", "last.jpg"].map(|name| self.pictures.join(name)));
-        command.args([
-            "-p",
-            &prompt(self.batch, clip),
-            "--seed=7",
-            "--duration-seconds=4",
-            "-o",
-            &name(clip),
-            "--json",
-        ]);
+        command.args(["-p", &prompt(self.batch, clip), "--seed=7", "--duration-seconds=4", "-o", &name(clip)]);
         command
     }
 
-    fn begin(&self, clip: usize) -> Result<()> {
-        self.noted(clip, self.generate(clip))
+    fn run(&self, task: Task) -> Result<()> {
+        println!("{}", json!({ "begin": task.text() }));
+        // As long as one of them has this open, not all are dead.
+        let command = &mut self.command(task);
+        let output = command.stdin(Stdio::null()).stdout(io::stderr()).stderr(Stdio::piped()).output()?;
+        let words = String::from_utf8_lossy(&output.stderr);
+        println!("{}", json!({ "end": task.text(), "code": output.status.code(), "words": words }));
+        Ok(())
     }
 
-    /// Whatever is paid for and known by its id. What is neither is left to its owner.
-    fn take_up(&self, clip: usize) -> Result<()> {
-        let told = fs::read_to_string(report(clip))?;
-        let events: Vec<Value> = told.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        let id = events.iter().find_map(|event| event["task_id"].as_str());
-        let free = events.iter().any(|event| event["event"] == "error" && event["charged"] == "no");
-        match id {
-            _ if Path::new(&name(clip)).exists() => Ok(()),
-            Some(id) => {
-                let mut wait = Command::new(&self.highway);
-                ended_well(wait.args(["wait", id]).stdout(Stdio::null()).stderr(Stdio::null()).status()?)?;
-                let mut fetch = Command::new(&self.highway);
-                // The record of a clip that is not there may be.
-                fetch.args(["fetch", id, "-o", &name(clip), "--overwrite", "--json"]);
-                self.noted(clip, fetch)
-            }
-            None if free => self.begin(clip),
-            None => Ok(()),
-        }
-    }
-
-    /// Runs the command with what it says noted behind what was said before.
-    fn noted(&self, clip: usize, mut command: Command) -> Result<()> {
-        let report = File::options().create(true).append(true).open(report(clip))?;
-        report.sync_all()?;
-        ended_well(command.stdin(Stdio::null()).stdout(report.try_clone()?).stderr(report).status()?)
-    }
-
-    /// What the owner of the account does who finds this task in its records.
-    pub(super) fn adopt(&self, clip: usize, task_id: &str, folder: &Path) -> Result<()> {
-        let mut report = File::options().append(true).open(folder.join(report(clip)))?;
-        // Behind a line that may have been cut off.
-        Ok(writeln!(report, "\n{}", json!({ "task_id": task_id }))?)
-    }
-
-    /// What the owner of the account does who finds none.
-    pub(super) fn resubmit(&self, clip: usize, folder: &Path) -> Result<()> {
-        Ok(fs::remove_file(folder.join(report(clip)))?)
+    /// Clips of which nobody knows whether they were paid for.
+    fn unknown(&self) -> Result<Vec<usize>> {
+        let listed = Command::new(&self.highway).args(["tasks", "--json"]).stdin(Stdio::null()).output()?;
+        let jobs = String::from_utf8(listed.stdout)?;
+        let jobs = jobs.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        Ok(jobs.filter(|job| job["state"] == "unknown").filter_map(|job| clip_of(&job)).collect())
     }
 }
 
-fn ended_well(status: ExitStatus) -> Result<()> {
-    if status.success() { Ok(()) } else { Err(format!("the command ended with {status}").into()) }
+/// The clip that a job in the record is to make.
+pub(super) fn clip_of(job: &Value) -> Option<usize> {
+    job["asked"]["prompt"].as_str()?.split(' ').nth(1)?.parse().ok()
 }
