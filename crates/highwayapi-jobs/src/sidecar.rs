@@ -83,6 +83,14 @@ impl Sidecar {
         })
     }
 
+    /// Takes it away again, if it is still that of the same video.
+    pub(crate) fn remove(&self, clip: &Path) -> io::Result<()> {
+        match Self::of(clip) {
+            Ok(there) if there.is_of(&self.task_id, self.sample) => std::fs::remove_file(Self::path(clip)),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether it is that of this video.
     pub(crate) fn is_of(&self, task_id: &TaskId, sample: usize) -> bool {
         self.task_id == *task_id && self.sample == sample

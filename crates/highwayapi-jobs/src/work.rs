@@ -297,6 +297,8 @@ impl HeldJob {
             let to = output.clone();
             let copied = blocking(move || copies(&job, &to)).await?;
             self.held.job.clips = copied.map_err(|error| error.about(&self.held.job).charged(&self.held.job))?;
+            let (job, to) = (self.held.job.clone(), output.clone());
+            blocking(move || bring_along(&job, &to)).await?;
         }
         (self.held.job.output, self.held.job.replaces) = (Some(output), replaces);
         self.held.save().await
@@ -392,9 +394,14 @@ async fn fetch(
         let fetched = download.fetch().await?;
         let clip = Clip { sample, file: file.clone(), sha256: fetched.sha256().to_owned(), size: fetched.size() };
         let (sidecar, target) = (Sidecar::new(&job, &task_id, &clip), file.clone());
+        let (own, beside) = (sidecar.clone(), file.clone());
         let written = blocking(move || sidecar.write(&target, job.may_replace(&Sidecar::path(&target)))).await?;
         written.map_err(|error| in_the_way(&Sidecar::path(&file), error))?;
-        fetched.keep().await?;
+        if let Err(error) = fetched.keep().await {
+            // Without its clip it would speak of somebody else's.
+            let _ = blocking(move || own.remove(&beside)).await;
+            return Err(error.into());
+        }
         Ok(clip)
     };
     let fetched: Result<Clip> = fetched.await;
@@ -413,6 +420,16 @@ fn found(file: &Path, job: &Job, sample: usize) -> Result<Option<Clip>> {
         })),
         _ if sidecar.symlink_metadata().is_err() || job.may_replace(&sidecar) => Ok(None),
         _ => Err(Error::clip(format!("{} exists already and is no sidecar of this clip", sidecar.display()))),
+    }
+}
+
+/// What came so far of videos that are not in their files yet. Where it cannot be had it is fetched again.
+fn bring_along(job: &Job, output: &Path) {
+    let (Some(old), Some(task_id)) = (&job.output, &job.task_id) else { return };
+    let count = job.samples();
+    for index in 0..count {
+        let (from, to) = (clip_path(old, index, count), clip_path(output, index, count));
+        let _ = highwayapi::move_unfinished_download(from, to, task_id);
     }
 }
 

@@ -7,6 +7,7 @@ mod transfer;
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
@@ -59,6 +60,16 @@ pub struct Saved {
 /// Only a download of that very video takes it over; any other to the same target refuses to begin.
 pub fn unfinished_download(target: impl AsRef<Path>) -> Option<TaskId> {
     part::unfinished(target.as_ref())
+}
+
+/// Moves what an earlier download of this task left beside one target to where a download to another target takes it
+/// over; does nothing where there is none. May block.
+///
+/// # Errors
+///
+/// When it cannot be moved, such as to another file system. It is still there then.
+pub fn move_unfinished_download(from: impl AsRef<Path>, to: impl AsRef<Path>, task_id: &TaskId) -> io::Result<()> {
+    part::relocate(from.as_ref(), to.as_ref(), task_id)
 }
 
 impl Saved {

@@ -57,7 +57,7 @@ mod video;
 mod wait;
 
 pub use client::{Client, ClientBuilder};
-pub use download::{Download, Fetched, Saved, unfinished_download};
+pub use download::{Download, Fetched, Saved, move_unfinished_download, unfinished_download};
 pub use error::{Charged, Error, Result};
 pub use frame::{Frame, PictureKind};
 pub use options::{AspectRatio, DurationSeconds, NotAllowed, Options, PersonGeneration, Resolution, SampleCount};

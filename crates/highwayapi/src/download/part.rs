@@ -53,6 +53,7 @@ impl Part {
                 }
                 Self::begun(file, path.clone(), note_path, note).map_err(unwritable)
             }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_symlink() => Err(busy()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let left = OpenOptions::new().read(true).write(true).open(&path).map_err(unwritable)?;
                 if !holds(&left, &path).map_err(unwritable)? {
@@ -358,6 +359,17 @@ pub(super) fn unfinished(target: &Path) -> Option<TaskId> {
     let part = File::open(&path).ok()?;
     let note = Note::read(&note_path, &part)?;
     note.is_of_use(part.metadata().ok()?.len(), boot_id().as_deref()).then_some(note.task_id)
+}
+
+/// Moves what came of this task's video so far to another target that has nothing yet.
+pub(super) fn relocate(from: &Path, to: &Path, task_id: &TaskId) -> io::Result<()> {
+    let (Some((path, note_path)), Some((new, new_note))) = (beside(from), beside(to)) else { return Ok(()) };
+    if unfinished(from).as_ref() != Some(task_id) || new.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    // In this order: a part without its note is of no use, a note without its part harms nobody.
+    std::fs::rename(&note_path, new_note)?;
+    std::fs::rename(path, new)
 }
 
 /// Removes what is left of a download that was ended while it gave its video this very name.

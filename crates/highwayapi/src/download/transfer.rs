@@ -269,7 +269,8 @@ fn broken(error: reqwest::Error) -> Setback {
     let host = error.url().map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     let error = error.without_url();
     if tls::is_why(&error) {
-        let text = format!("the certificate or the TLS of the file host {host} was refused");
+        let text =
+            format!("the certificate or the TLS of the file host {host}, or of one that it leads to, was refused");
         let error = download(text).with_source(error);
         return Setback::End(error.ending("The video is paid for, and fetching it costs nothing more."));
     }

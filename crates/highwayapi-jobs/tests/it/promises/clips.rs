@@ -327,6 +327,23 @@ async fn two_jobs_with_one_output_do_not_harm_each_other() {
     whole(&place.path("two.mp4"), "task-2-1");
 }
 
+#[tokio::test]
+async fn a_whole_video_goes_along_to_another_name() {
+    let place = Place::new().await;
+    let mut job = place.jobs.submit(&request("one")).output(place.path("clip.mp4")).await.expect("a task");
+    let result = job.wait(|_| {}).await.expect("videos");
+    fs::create_dir(place.path("clip.json.highway-new")).expect("in the way");
+    assert!(job.fetch(&result, |_| {}).await.expect_err("no sidecar").is_not_fetched());
+    fs::write(place.path("clip.mp4"), "theirs").expect("a file");
+    assert_eq!(place.service.fetched(), ["task-1-1"]);
+    job.redirect(place.path("mine.mp4"), false).await.expect("a place");
+    job.finish(|_| {}).await.expect("a clip");
+    assert_eq!(place.service.fetched(), [""; 0]);
+    whole(&place.path("mine.mp4"), "task-1-1");
+    fs::remove_dir(place.path("clip.json.highway-new")).expect("gone");
+    assert_eq!(place.files(), ["clip.mp4", "mine.json", "mine.mp4"]);
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_link_that_was_planted_beside_a_clip_is_not_followed() {
