@@ -45,7 +45,7 @@ fn folders() -> Vec<Cell> {
         cell(
             "the clip's name is taken while it comes",
             Outcome::unfetched()
-                .files("clip.json, clip.mp4 of somebody else, clip.mp4.highway-part for resuming")
+                .files("clip.mp4 of somebody else, clip.mp4.highway-part for resuming")
                 .resume(Resume::Elsewhere),
         )
         .once(Download, Meanwhile(|folder| write(folder, "clip.mp4"))),
