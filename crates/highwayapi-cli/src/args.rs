@@ -21,7 +21,7 @@ Exit codes:
   1  failed
   2  wrong usage or bad input; nothing was charged
   3  whether the submit was charged is unknown; decide with `highway resolve`
-  4  paid for and not finished; take it up again with `highway resume`
+  4  not finished, or at work in another process; take it up again with `highway resume`
   5  the key is not accepted, or the account has no balance
   6  the video is made and paid for but could not be fetched; `highway resume` tries again";
 

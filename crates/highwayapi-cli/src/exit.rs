@@ -257,7 +257,7 @@ impl From<highwayapi_jobs::Error> for Failure {
 fn code(error: &highwayapi_jobs::Error) -> u8 {
     if error.is_unresolved() {
         CHARGE_UNKNOWN
-    } else if error.is_unrecorded() {
+    } else if error.is_unrecorded() || error.is_busy() {
         STILL_RUNNING
     } else if error.is_not_fetched() || error.is_clip() {
         NOT_FETCHED
@@ -266,7 +266,7 @@ fn code(error: &highwayapi_jobs::Error) -> u8 {
     } else {
         match error.is_charged() {
             // Whatever it was, it can be taken up again.
-            Charged::Yes if error.is_store() || error.is_busy() => STILL_RUNNING,
+            Charged::Yes if error.is_store() => STILL_RUNNING,
             _ => FAILED,
         }
     }
