@@ -32,7 +32,7 @@ impl Jobs {
     ///
     /// # Errors
     ///
-    /// As [`SqliteStore::open`].
+    /// As [`crate::SqliteStore::open`].
     pub fn open(client: Client) -> Result<Self> {
         Ok(Self::new(client, Ledger::open()?))
     }
