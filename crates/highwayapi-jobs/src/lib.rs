@@ -25,6 +25,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod asked;
+mod clips;
 mod error;
 mod job;
 mod jobs;

@@ -98,3 +98,13 @@ pub(crate) fn answer(status: &str, headers: &str, body: &[u8]) -> Reply {
     let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n", body.len());
     Reply::Bytes([head.as_bytes(), body].concat())
 }
+
+/// The least that is an MP4.
+pub(crate) fn mp4() -> Vec<u8> {
+    let boxed = |name: &[u8], contents: &[u8]| {
+        let size = u32::try_from(contents.len() + 8).expect("small");
+        [&size.to_be_bytes(), name, contents].concat()
+    };
+    let moov = [boxed(b"mvhd", b""), boxed(b"trak", b"")].concat();
+    [boxed(b"ftyp", b"isom"), boxed(b"moov", &moov), boxed(b"mdat", b"x")].concat()
+}

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::fake::{Fake, Reply, answer};
+use crate::fake::{Fake, Reply, answer, mp4};
 use crate::process::{Done, highway, photograph};
 
 const ID: &str = "7b8e1d1c-52ab-4f7c-9c3e-0a6c5f6f2d11";
@@ -30,16 +30,6 @@ fn record(fake: &Fake, folder: &Path) -> Vec<Value> {
 
 fn json(status: &str, body: &Value) -> Reply {
     answer(status, "content-type: application/json\r\n", body.to_string().as_bytes())
-}
-
-/// The least that is an MP4.
-fn mp4() -> Vec<u8> {
-    let boxed = |name: &[u8], contents: &[u8]| {
-        let size = u32::try_from(contents.len() + 8).expect("small");
-        [&size.to_be_bytes(), name, contents].concat()
-    };
-    let moov = [boxed(b"mvhd", b""), boxed(b"trak", b"")].concat();
-    [boxed(b"ftyp", b"isom"), boxed(b"moov", &moov), boxed(b"mdat", b"x")].concat()
 }
 
 /// A service where all goes well.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::fake::{Fake, Reply, answer};
+use crate::fake::{Fake, Reply, answer, mp4};
 use crate::process::{Done, highway, interrupt, photograph};
 
 const ID: &str = "7b8e1d1c-52ab-4f7c-9c3e-0a6c5f6f2d11";
@@ -91,16 +91,6 @@ fn ctrl_c_ends_the_pause_before_another_attempt() {
 
 fn accepted() -> Reply {
     answer("200 OK", "content-type: application/json\r\n", json!({ "task_id": ID }).to_string().as_bytes())
-}
-
-/// The least that is an MP4.
-fn mp4() -> Vec<u8> {
-    let boxed = |name: &[u8], contents: &[u8]| {
-        let size = u32::try_from(contents.len() + 8).expect("small");
-        [&size.to_be_bytes(), name, contents].concat()
-    };
-    let moov = [boxed(b"mvhd", b""), boxed(b"trak", b"")].concat();
-    [boxed(b"ftyp", b"isom"), boxed(b"moov", &moov), boxed(b"mdat", b"x")].concat()
 }
 
 /// A task that has succeeded with two videos, the first of them somewhere else.
