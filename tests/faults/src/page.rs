@@ -29,6 +29,7 @@ minute:
 - **POSTs** were sent, **paid** were accepted by the service.
 - **exit**, **charged**: what the command says. Every failure has a line `charged: …`. _unknown_ means: the service may have
   accepted the submit, nobody here can tell, and nothing was sent again.
+- **within** so many seconds the command had ended, on a machine that does much else: sixteen rows run at once.
 - **record**: the state of the job in `highway tasks` afterwards.
 - **in the folder** afterwards: _whole_ is byte for byte what the sandbox made; _for resuming_ means that the next download
   goes on where this one stopped. Nothing that is not whole ever has a clip's name, except where no length, no digest and
@@ -152,8 +153,9 @@ impl Report {
             if rows.is_empty() {
                 continue;
             }
-            let head = "| | fault | | POSTs | paid | exit | charged | record | in the folder | taken up again |";
-            let line = "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
+            let head =
+                "| | fault | | POSTs | paid | exit | charged | within | record | in the folder | taken up again |";
+            let line = "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
             let _ = write!(page, "\n## {}\n\n{head}\n{line}\n", group.title());
             for row in &rows {
                 let _ = writeln!(page, "{}", row.line());
@@ -186,11 +188,12 @@ impl Row {
         };
         let charged = seen.charged.as_deref().unwrap_or_default();
         format!(
-            "| {id} | {} | {} | {} | {} | {exit} | {charged} | {} | {} | {} |",
+            "| {id} | {} | {} | {} | {} | {exit} | {charged} | {} | {} | {} | {} |",
             cell.name,
             cell.lasts,
             seen.posts,
             seen.paid,
+            cell.within,
             seen.record,
             seen.files,
             seen.resume.text()
