@@ -84,6 +84,9 @@ fn submits() -> Vec<Row> {
         row(Submit, 200, json!({ "task_id": "two words" })),
         row(Submit, 200, json!({ "task_id": 123456 })),
         row(Submit, 200, json!({ "task_id": null })),
+        row(Submit, 200, json!({ "data": { "taskId": "7b8e1d1c" } })),
+        row(Submit, 200, json!({ "message": "no more", "data": { "task_id": "7b8e1d1c" } })),
+        row(Submit, 429, json!({ "message": "later", "task_id": "7b8e1d1c" })),
         row(Submit, 200, json!({ "id": "7b8e1d1c" })),
         row(Submit, 200, refusal(400, "ILLEGAL_PROMPT")),
         row(Submit, 200, ""),
@@ -140,7 +143,9 @@ fn polls() -> Vec<Row> {
     let videos = |videos: Value| json!({ "task": { "status": "TASK_STATUS_SUCCEED" }, "videos": videos });
     let link = "https://files.example.com/clip.mp4";
     vec![
-        row(Poll, 200, task(json!({ "status": "TASK_STATUS_QUEUED", "task_id": "t" }))),
+        row(Poll, 200, task(json!({ "status": "TASK_STATUS_QUEUED", "task_id": "t1" }))),
+        row(Poll, 200, task(json!({ "status": "TASK_STATUS_QUEUED", "task_id": "of another" }))),
+        row(Poll, 200, task(json!({ "status": "TASK_STATUS_QUEUED", "task_id": "", "progress_percent": [1] }))),
         row(Poll, 200, task(json!({ "progress_percent": 40, "eta": 12.5 }))),
         row(Poll, 200, task(json!({ "progress_percent": "40", "eta": " 12.5 " }))),
         row(Poll, 200, task(json!({ "progress_percent": null, "eta": null, "reason": null, "task_type": null }))),

@@ -53,6 +53,22 @@ async fn events(task: &Task) -> Vec<String> {
     words
 }
 
+/// They may come a little later than the word that they are there.
+#[tokio::test]
+async fn videos_that_are_late_are_waited_for_and_not_for_ever() {
+    let early = || status("TASK_STATUS_SUCCEED");
+    let server = polled([processing(), early(), early(), early(), done()]).await;
+    let words = events(&task(&client(&server.uri()))).await;
+    assert_eq!(words, ["processing", "succeeded", "succeeded", "succeeded", "done with 1"]);
+    let server = polled([early()]).await;
+    let words = events(&task(&client(&server.uri()))).await;
+    assert_eq!(words, ["succeeded", "succeeded", "succeeded", "error: without_video, charged UNKNOWN"]);
+    // With a reason it is the end.
+    let filtered = json!({ "task": { "status": "TASK_STATUS_SUCCEED", "reason": "filtered" } });
+    let server = polled([ResponseTemplate::new(200).set_body_json(filtered)]).await;
+    assert_eq!(events(&task(&client(&server.uri()))).await, ["error: without_video, charged UNKNOWN"]);
+}
+
 #[tokio::test]
 async fn events_in_their_order() {
     let server =

@@ -358,7 +358,7 @@ pub(crate) struct Service {
     )]
     pub(crate) base_url: Option<String>,
     /// How long nothing may move on a connection before it is given up
-    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = patience)]
     pub(crate) idle_timeout: Duration,
 }
 
@@ -368,6 +368,15 @@ pub(crate) struct Limit {
     /// How long to wait for one task, such as 90s, 10m or 1h; ends the waiting, never the task
     #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = humantime::parse_duration)]
     pub(crate) timeout: Duration,
+}
+
+/// Less than a second is no patience: it would leave the submit unknown for nothing.
+fn patience(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration >= Duration::from_secs(1) => Ok(duration),
+        Ok(_) => Err("expected at least 1s".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn choice<T>(all: &'static [T]) -> impl TypedValueParser<Value = T>

@@ -1,6 +1,7 @@
 //! How the command ends: exit codes, and errors as sentences with a way out.
 
 use std::error::Error as StdError;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use highwayapi::{Charged, Error, TaskId};
@@ -88,14 +89,24 @@ impl Failure {
         Self::new(CHARGE_UNKNOWN, text, Charged::Unknown).about(job)
     }
 
-    /// Some clips are not what was fetched. `tasks` are those that made them.
-    pub(crate) fn not_as_fetched(problems: Vec<String>, tasks: &[TaskId]) -> Self {
+    /// Something is left to do that is not for this service.
+    pub(crate) fn elsewhere(services: &[String]) -> Self {
+        let text = "not everything is finished: some of it is at another service".to_owned();
+        let hint = |url| format!("to finish it, with the key for there: highway resume --all --base-url {url}");
+        Self { hints: services.iter().map(hint).collect(), ..Self::new(STILL_RUNNING, text, Charged::Yes) }
+    }
+
+    /// Some clips are not what was fetched. `made` are those that can be fetched again, and their tasks.
+    pub(crate) fn not_as_fetched(problems: Vec<String>, made: &[(PathBuf, TaskId)]) -> Self {
         let text = match problems.len() {
             1 => "a clip is not as it was fetched".to_owned(),
             count => format!("{count} clips are not as they were fetched"),
         };
-        let hint = |id| format!("to fetch it again, if it is in the record: highway resume {id} --overwrite");
-        Self { causes: problems, hints: tasks.iter().map(hint).collect(), ..Self::new(FAILED, text, Charged::No) }
+        let hint = |(clip, id): &(PathBuf, TaskId)| {
+            let clip = clip.display();
+            format!("to fetch it again, if it is in the record: highway resume {id} -o {clip} --overwrite")
+        };
+        Self { causes: problems, hints: made.iter().map(hint).collect(), ..Self::new(FAILED, text, Charged::No) }
     }
 
     /// More than one job came to no good end.
@@ -111,7 +122,11 @@ impl Failure {
         let text = format!("{} jobs are not finished", failures.len());
         let mut several = Self::new(code.unwrap_or(FAILED), text, charged.unwrap_or(Charged::No));
         for failure in failures {
-            several.causes.push(std::iter::once(failure.text).chain(failure.causes).collect::<Vec<_>>().join(": "));
+            let told = std::iter::once(failure.text).chain(failure.causes).collect::<Vec<_>>().join(": ");
+            several.causes.push(match failure.job {
+                Some(job) if !told.contains(&*job) => format!("job {job}: {told}"),
+                _ => told,
+            });
             several.hints.extend(failure.hints);
         }
         several.hints.dedup();
@@ -195,7 +210,8 @@ impl Failure {
         if error.is_stopped() {
             return Self::stopped();
         }
-        let code = if error.is_auth() || error.is_out_of_balance() {
+        let open = error.task_id().is_none() && error.is_charged() == Charged::Unknown;
+        let code = if !open && (error.is_auth() || error.is_out_of_balance()) {
             ACCOUNT
         } else {
             match (error.task_id(), error.is_charged()) {
@@ -242,6 +258,10 @@ impl From<highwayapi_jobs::Error> for Failure {
         let over = error.is_wrong_state()
             || error.client_error().is_some_and(|error| error.is_task_failed() || error.is_without_video());
         if over && failure.hints.is_empty() && failure.job.is_some() {
+            if let (Some(job), false) = (&failure.job, error.is_wrong_state()) {
+                let ask = highway(format_args!("resume {job}"));
+                failure.hints.push(format!("to ask the service once more, which costs nothing: {ask}"));
+            }
             failure.hints.push("to pay for another try: the same `highway generate` with --again".to_owned());
         }
         if let (true, Some(id)) = (error.is_unrecorded(), error.task_id()) {

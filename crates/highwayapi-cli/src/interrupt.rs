@@ -1,4 +1,4 @@
-//! Ctrl-C, or a request to terminate: the first stops the waiting, never the task.
+//! Ctrl-C, a request to terminate, a terminal that is closed: the first stops the waiting, never the task.
 
 use std::future::{Future, IntoFuture};
 use std::time::Duration;
@@ -73,19 +73,29 @@ impl Interrupts {
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    /// The terminal is closed.
+    hang_up: tokio::signal::unix::Signal,
+    quit: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl Signals {
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            quit: signal(SignalKind::quit())?,
+        })
     }
 
     async fn next(&mut self) -> bool {
         tokio::select! {
             signal = self.interrupt.recv() => signal.is_some(),
             signal = self.terminate.recv() => signal.is_some(),
+            signal = self.hang_up.recv() => signal.is_some(),
+            signal = self.quit.recv() => signal.is_some(),
         }
     }
 }

@@ -154,7 +154,7 @@ impl Report {
     }
 
     fn fetching(&self, job: &JobId, sample: usize, file: &Path) {
-        self.event(json!({ "event": "fetching", "job": job, "sample": sample, "file": file }));
+        self.event(json!({ "event": "fetching", "job": job, "sample": sample, "file": near(file) }));
         self.line(format!("fetching {}", near(file)));
     }
 

@@ -32,7 +32,7 @@ pub(crate) async fn resume(args: Resume) -> Result<(), Failure> {
 async fn all(jobs: &Jobs, report: Arc<Report>, interrupts: &Interrupts) -> Result<(), Failure> {
     let mut failures = Vec::new();
     let (room, mut works) = (Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());
-    let mut elsewhere = 0;
+    let mut elsewhere = Vec::new();
     for entry in jobs.list().await? {
         let job = entry.job;
         if !job.state.is_unfinished() && !matches!(job.state, State::Unknown | State::Intent) {
@@ -40,7 +40,7 @@ async fn all(jobs: &Jobs, report: Arc<Report>, interrupts: &Interrupts) -> Resul
         }
         // The key is for this service, and so is all that can be asked.
         if job.service != jobs.client().base_url() {
-            elsewhere += 1;
+            elsewhere.push(job.service);
         } else if job.state == State::Unknown {
             failures.push(Failure::unresolved(&job));
         } else {
@@ -52,9 +52,6 @@ async fn all(jobs: &Jobs, report: Arc<Report>, interrupts: &Interrupts) -> Resul
             });
         }
     }
-    if elsewhere > 0 {
-        report.note(&format!("{elsewhere} not finished at other services: --base-url says which is meant"));
-    }
     let begun = works.len();
     while let Some(work) = works.join_next().await {
         match work {
@@ -62,6 +59,11 @@ async fn all(jobs: &Jobs, report: Arc<Report>, interrupts: &Interrupts) -> Resul
             Ok(Err(failure)) => failures.push(failure),
             Err(error) => failures.push(Failure::bad_input(format!("a job could not be worked on: {error}"))),
         }
+    }
+    if !elsewhere.is_empty() {
+        elsewhere.sort();
+        elsewhere.dedup();
+        failures.push(Failure::elsewhere(&elsewhere));
     }
     match failures.len() {
         0 => {

@@ -179,7 +179,7 @@ fn age(now: SystemTime, then: SystemTime) -> String {
 }
 
 pub(crate) async fn check(args: Verify) -> Result<(), Failure> {
-    let (mut problems, mut tasks) = (Vec::new(), Vec::new());
+    let (mut problems, mut made) = (Vec::new(), Vec::new());
     for clip in args.clips {
         let path = clip.clone();
         let verified = tokio::task::spawn_blocking(move || verify(&path)).await;
@@ -194,10 +194,13 @@ pub(crate) async fn check(args: Verify) -> Result<(), Failure> {
                 say::out(format_args!("{}: as it was fetched (task {})", clip.display(), sidecar.task_id));
             }
             (Err(error), _) => {
+                if args.json {
+                    say::out(json!({ "event": "changed", "file": clip, "message": whole(&error) }));
+                }
                 problems.push(whole(&error));
-                tasks.extend(Sidecar::of(&clip).map(|sidecar| sidecar.task_id));
+                made.extend(Sidecar::of(&clip).map(|sidecar| (clip, sidecar.task_id)));
             }
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(Failure::not_as_fetched(problems, &tasks)) }
+    if problems.is_empty() { Ok(()) } else { Err(Failure::not_as_fetched(problems, &made)) }
 }

@@ -1,9 +1,9 @@
 //! Making a video: the ways through submit, wait and fetch.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use highwayapi::FirstLastFrame;
+use highwayapi::{FirstLastFrame, TaskStatus};
 use highwayapi_jobs::{Entry, HeldJob, Jobs, State, Step};
 use tokio::sync::Notify;
 
@@ -37,6 +37,9 @@ pub(crate) async fn generate(args: Generate) -> Result<(), Failure> {
 async fn make(jobs: &Jobs, request: &FirstLastFrame, args: Generate, interrupts: &Interrupts) -> Result<(), Failure> {
     let report = Report::new(args.json);
     let output = args.output.output.unwrap_or_else(|| OUTPUT.into());
+    if output == Path::new("-") {
+        return Err(Failure::bad_input("output: a video cannot go to standard output; expected a file name"));
+    }
     let submission = jobs.submit(request).output(&output).overwrite(args.output.overwrite).again(args.again);
     warn(request, &report);
     let submission = submission.stop(interrupts.pressed(1)).on_unrecorded(|task_id| report.unrecorded(task_id));
@@ -103,7 +106,7 @@ pub(crate) async fn fetch(args: Fetch) -> Result<(), Failure> {
     let (unfinished, told) = (Mutex::new(None), Notify::new());
     let id = job.job().id.clone();
     let waiting = job.wait(|step| match step {
-        Step::Progress(result) => {
+        Step::Progress(result) if *result.status() != TaskStatus::Succeeded => {
             *unfinished.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(result.clone());
             told.notify_one();
         }

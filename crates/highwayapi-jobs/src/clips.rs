@@ -79,7 +79,11 @@ fn found(file: &Path, job: &Job, sample: usize) -> Result<Option<Clip>> {
             size: known.size,
         })),
         _ if sidecar.symlink_metadata().is_err() || job.may_replace(&sidecar) => Ok(None),
-        _ => Err(Error::clip(format!("{} exists already and is no sidecar of this clip", sidecar.display()))),
+        (Ok(known), _) => {
+            let (sidecar, other) = (sidecar.display(), known.task_id);
+            Err(Error::clip(format!("{sidecar} exists already and is that of a clip of task {other}")))
+        }
+        _ => Err(Error::clip(format!("{} exists already and is no sidecar of a clip", sidecar.display()))),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The record with a client: what is begun, taken up, taken in and resolved. Working a job through is in `work.rs`.
 
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -159,6 +159,21 @@ impl Jobs {
         HeldJob::new(self.client.clone(), Holding { store: Arc::clone(&self.ledger.store), hold, job })
     }
 
+    /// Whether no other job's video is on its way to the same place.
+    async fn is_free(&self, job: &Job, again: bool) -> Result<()> {
+        let open = |other: &Job| other.state.is_unfinished() || other.state == State::Intent;
+        let another = |other: &Job| again || other.fingerprint != job.fingerprint;
+        let there = |other: &Job| other.output == job.output && another(other) && open(other);
+        match self.list().await?.into_iter().map(|entry| entry.job).find(there) {
+            Some(other) => Err(Error::input(format!(
+                "output: {} is where the video of job {} goes; choose another name",
+                job.output.as_deref().unwrap_or(Path::new("")).display(),
+                other.id
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// The job of the same request, if it was or may have been paid for.
     async fn same(&self, job: &Job) -> Result<Option<JobId>> {
         let is = |other: &Job| other.fingerprint == job.fingerprint && other.state.is_paid();
@@ -253,7 +268,11 @@ impl<'a> Submission<'a> {
         job.output = self.output.take().map(absolute).transpose()?;
         if let Some(output) = job.output.clone() {
             let (count, overwrite) = (job.samples(), self.overwrite);
-            match blocking(move || target::check(&output, count, overwrite, None)).await? {
+            let free = match blocking(move || target::check(&output, count, overwrite, None)).await? {
+                Ok(replaces) => self.jobs.is_free(&job, self.again).await.map(|()| replaces),
+                Err(error) => Err(error),
+            };
+            match free {
                 Ok(replaces) => job.replaces = replaces,
                 // What is in the way may be the clip itself, paid for before.
                 Err(error) => {

@@ -106,6 +106,8 @@ pub fn verify(clip: &Path) -> Result<Sidecar> {
     let sidecar = Sidecar::path(clip);
     let unreadable =
         |path: &Path, error: io::Error| Error::clip(format!("{} cannot be read", path.display())).with_source(error);
+    // Without the clip nothing else matters.
+    clip.metadata().map_err(|error| unreadable(clip, error))?;
     let known = Sidecar::of(clip).map_err(|error| unreadable(&sidecar, error))?;
     let (sha256, size) = File::open(clip).and_then(hash).map_err(|error| unreadable(clip, error))?;
     if size != known.size {

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::sidecar::Sidecar;
 
+/// How names end that have a meaning here.
+const OWN: [&str; 4] = [".highway-part", ".highway-part.json", ".highway-new", ".highway-kept"];
+
 /// A file that was there when its user allowed to replace it. What has taken its place since then is not meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -77,6 +80,12 @@ pub(crate) fn check(
         let sidecar = Sidecar::path(&clip);
         if clip.is_dir() {
             return Err(mistake(format!("{} is a folder; expected a file name", clip.display())));
+        }
+        if OWN.iter().any(|ending| clip.to_string_lossy().ends_with(ending)) {
+            return Err(mistake(format!("{} ends like a file that is not whole yet", clip.display())));
+        }
+        if clip.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(mistake(format!("{} is no regular file, and no video can take its place", clip.display())));
         }
         if sidecar == clip {
             return Err(mistake("a video cannot be named .json; what made it is written there".to_owned()));

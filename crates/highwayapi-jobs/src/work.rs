@@ -281,7 +281,8 @@ impl HeldJob {
             return Ok(());
         }
         let (mut job, to) = (self.held.job.clone(), output.clone());
-        let replaces = blocking(move || target::check(&to, job.samples(), overwrite, job.task_id.as_ref())).await??;
+        let replaces = blocking(move || target::check(&to, job.samples(), overwrite, job.task_id.as_ref())).await?;
+        let replaces = replaces.map_err(|error| error.about(&self.held.job).charged(&self.held.job))?;
         if self.held.job.output.as_ref() != Some(&output) {
             let known = if self.held.job.state == State::Downloaded {
                 self.is_intact().await
@@ -334,7 +335,8 @@ impl HeldJob {
             self.held.job.service,
             self.client.base_url()
         ))
-        .about(&self.held.job))
+        .about(&self.held.job)
+        .charged(&self.held.job))
     }
 
     pub(crate) fn check(&self, event: Event) -> Result<()> {

@@ -27,12 +27,12 @@ impl Answer {
         // A body that breaks off or never comes says no less than none: the status has been seen.
         let body = tokio::time::timeout(patience, response.bytes()).await;
         let body = body.ok().and_then(Result::ok).unwrap_or_default();
-        Self { status, retry_after, json: serde_json::from_slice(&body).ok() }
+        Self { status, retry_after, json: json(&body) }
     }
 
     /// A 200 that is not what the contract says.
     pub(crate) fn not_as_agreed(body: &[u8]) -> Self {
-        Self { status: StatusCode::OK, retry_after: None, json: serde_json::from_slice(body).ok() }
+        Self { status: StatusCode::OK, retry_after: None, json: json(body) }
     }
 
     fn text(&self, field: &str) -> Option<&str> {
@@ -46,12 +46,15 @@ impl Answer {
 
     /// The id of a task that was accepted after all, whatever the form around it: it is paid for.
     pub(crate) fn task_id(&self) -> Option<String> {
-        let id = self.json.as_ref().filter(|_| self.status.is_success())?.get("task_id")?;
-        match id {
-            Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
-            Value::Number(number) => Some(number.to_string()),
-            _ => None,
-        }
+        let json = self.json.as_ref().filter(|_| self.status.is_success())?;
+        // Where something is wrong as well, an id may be anyone's.
+        let depth = if self.reason().is_some() || self.text("message").is_some() { 0 } else { 2 };
+        id(json, depth)
+    }
+
+    /// An id in an answer that accepts nothing: it may help whoever has to find out.
+    pub(crate) fn mentioned_id(&self) -> Option<String> {
+        id(self.json.as_ref()?, 2)
     }
 
     /// For an answer of 200.
@@ -66,6 +69,7 @@ impl Answer {
         let status = self.status.as_u16();
         let reason = self.reason().map(|reason| clean(reason, key));
         let message = self.text("message").map(|message| clean(message, key));
+        let mentioned = self.mentioned_id().map(|id| clean(&id, key)).filter(|id| !id.is_empty());
         let mut text = format!("{what} was answered with {status}");
         match (&reason, &message) {
             (Some(reason), Some(message)) => text.push_str(&format!(" {reason}: {message}")),
@@ -77,10 +81,29 @@ impl Answer {
                 text.push_str(", and not in the service's own words: something in between may have answered");
             }
         }
+        if let Some(id) = mentioned {
+            text.push_str(&format!("; the answer names task {id}"));
+        }
         let kind =
             if self.status.is_client_error() || self.status.is_server_error() { Kind::Refused } else { Kind::Answer };
         Error::new(kind, charged, text).with_status(status).with_reason(reason).with_retry_after(self.retry_after)
     }
+}
+
+/// Also behind the mark that some systems put before text.
+pub(crate) fn json(body: &[u8]) -> Option<Value> {
+    serde_json::from_slice(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)).ok()
+}
+
+/// The first id of a task, so many objects deep at most.
+fn id(json: &Value, depth: u32) -> Option<String> {
+    let object = json.as_object()?;
+    let own = ["task_id", "taskId"].iter().find_map(|name| match object.get(*name)? {
+        Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    });
+    own.or_else(|| object.values().find_map(|inner| id(inner, depth.checked_sub(1)?)))
 }
 
 /// An answer of 200 that is not what the contract says, or any failure without an answer.

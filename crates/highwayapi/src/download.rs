@@ -17,7 +17,7 @@ use crate::error::Kind;
 use crate::{Charged, Error, Result, TaskId, Video};
 
 /// No clip of eight seconds comes near it; what does would fill the disk.
-const LARGEST: u64 = 4 << 30;
+const LARGEST: u64 = 512 << 20;
 
 /// A video that is being fetched; see [`Video::download`]. Does nothing until it is awaited.
 ///

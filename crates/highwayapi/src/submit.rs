@@ -144,9 +144,10 @@ pub(crate) fn accepted(id: &str, key: &str) -> Result<TaskId, Failure> {
 pub(crate) fn refused(answer: Answer, key: &str) -> Failure {
     let unavailable =
         answer.status == StatusCode::SERVICE_UNAVAILABLE && answer.reason() == Some("SERVICE_NOT_AVAILABLE");
-    let again = unavailable || answer.status == StatusCode::TOO_MANY_REQUESTS;
+    // One that names a task may have made it, whatever else it says.
+    let again = (unavailable || answer.status == StatusCode::TOO_MANY_REQUESTS) && answer.mentioned_id().is_none();
     // These say that the request was not taken. Others of their kind (408, 409, 425, 499) speak of one that may be.
-    let refused = matches!(answer.status.as_u16(), 400..=405 | 413 | 415 | 422);
+    let refused = matches!(answer.status.as_u16(), 400..=405 | 413 | 415 | 422) && answer.mentioned_id().is_none();
     let charged = if again || refused { Charged::No } else { Charged::Unknown };
     Failure { error: told(answer.into_error(WHAT, charged, key)), again }
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use highwayapi_raw as raw;
 use highwayapi_raw::types;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use crate::answer::{Answer, failure, silence};
+use crate::answer::{self, Answer, failure, silence};
 use crate::error::Kind;
 use crate::redact::clean;
 use crate::wait::Events;
@@ -119,7 +120,15 @@ impl Task {
         let id = types::TaskId(self.id.0.clone());
         let answer = async {
             match client.get_task_result(&id).await {
-                Ok(answer) => Ok(TaskResult::new(&self.client, &self.id, answer.into_inner())),
+                Ok(answer) => self.result(answer.into_inner()),
+                // What nobody needs may be odd; the video is paid for.
+                Err(raw::Error::InvalidResponsePayload(body, error)) => match essentials(&body) {
+                    Some(essentials) => self.result(essentials),
+                    None => {
+                        let error = raw::Error::InvalidResponsePayload(body, error);
+                        Err(failure(error, WHAT, self.client.base_url(), paid, limit))
+                    }
+                },
                 Err(raw::Error::UnexpectedResponse(response)) => {
                     let answer = Answer::read(response, limit).await;
                     Err(answer.into_error(WHAT, paid, &self.client.0.key))
@@ -129,6 +138,19 @@ impl Task {
         };
         let answer = tokio::time::timeout(limit, answer).await;
         answer.unwrap_or_else(|_| Err(silence(WHAT, paid, limit))).map_err(|error| error.with_task(&self.id))
+    }
+
+    /// Unless it is that of another task.
+    fn result(&self, raw: types::TaskResult) -> Result<TaskResult> {
+        match raw.task.task_id.as_ref().filter(|other| !other.0.is_empty() && other.0 != self.id.0) {
+            None => Ok(TaskResult::new(&self.client, &self.id, raw)),
+            Some(other) => {
+                let other = clean(&other.0, &self.client.0.key);
+                let text = format!("the poll of task {} was answered with task {other}", self.id);
+                let charged = if self.seen { Charged::Yes } else { Charged::Unknown };
+                Err(Error::new(Kind::Answer, charged, text))
+            }
+        }
     }
 
     /// Waits until the task has its videos. Polls are paced and a failing poll does not end the wait; see
@@ -158,4 +180,30 @@ impl Task {
     pub fn events(&self) -> Events {
         Events::new(self.clone())
     }
+}
+
+/// The status and the links out of an answer of which something else cannot be understood.
+fn essentials(body: &[u8]) -> Option<types::TaskResult> {
+    let body = answer::json(body)?;
+    let task = body.get("task")?;
+    let id = match task.get("task_id") {
+        Some(Value::Number(number)) => Value::String(number.to_string()),
+        Some(id) => id.clone(),
+        None => Value::Null,
+    };
+    let text = |name: &str| task.get(name).filter(|value| value.is_string());
+    // Each in its place, so that it has the same index in every answer.
+    let link = |video: &Value| json!({ "video_url": video.get("video_url").filter(|url| url.is_string()) });
+    let videos = body.get("videos").and_then(Value::as_array).map(|videos| videos.iter().map(link).collect::<Vec<_>>());
+    let essentials = json!({
+        "task": {
+            "task_id": id,
+            "status": text("status")?,
+            "reason": text("reason"),
+            "error": text("error"),
+            "message": text("message"),
+        },
+        "videos": videos,
+    });
+    serde_json::from_value(essentials).ok()
 }

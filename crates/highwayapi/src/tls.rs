@@ -109,7 +109,8 @@ mod tests {
             let result = TaskResult::new(&here, &id(), raw);
             let folder = tempfile::tempdir().expect("a folder");
             let error = result.videos()[0].download(folder.path().join("clip.mp4")).await.expect_err("no TLS");
-            let why = format!("the certificate or the TLS of the file host {url} was refused.");
+            let why =
+                format!("the certificate or the TLS of the file host {url}, or of one that it leads to, was refused.");
             let sentence = format!("{why} The video is paid for, and fetching it costs nothing more.");
             check(&error, Charged::Yes, &sentence);
             assert_eq!((error.is_download(), tried()), (true, 4));

@@ -17,6 +17,8 @@ const FAILURES: u32 = 12;
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// What a service asks for may be more than clocks count; longer than this nobody waits.
 pub(crate) const LONGEST_WISH: Duration = Duration::from_secs(24 * 60 * 60);
+/// So often a task that has succeeded is asked for its videos: they may come later than the word.
+const LOOKS: u32 = 4;
 /// How fast the pause between polls grows.
 const GROWTH: f64 = 1.4;
 
@@ -116,6 +118,8 @@ struct Waiter {
     next_poll: Instant,
     interval: Duration,
     failures: u32,
+    /// How often the task had succeeded and no video was there.
+    looks: u32,
     /// Why the last poll failed, if it did.
     last_failure: Option<String>,
 }
@@ -130,6 +134,7 @@ impl Waiter {
             next_poll: if task.new { now + interval } else { now },
             interval,
             failures: 0,
+            looks: 0,
             last_failure: None,
             task,
         }
@@ -160,9 +165,14 @@ impl Waiter {
     }
 
     fn judge(&mut self, result: TaskResult) -> Result<Event> {
+        let early =
+            *result.status() == TaskStatus::Succeeded && result.videos().is_empty() && result.reason().is_none();
+        self.looks += u32::from(early);
         match result.status() {
-            TaskStatus::Succeeded | TaskStatus::Failed => result.finished().map(Event::Done),
-            TaskStatus::Queued | TaskStatus::Processing | TaskStatus::Other(_) => {
+            TaskStatus::Succeeded | TaskStatus::Failed if !early || self.looks == LOOKS => {
+                result.finished().map(Event::Done)
+            }
+            _ => {
                 let longest = *self.task.client.0.poll_interval.end();
                 self.next_poll = Instant::now() + self.interval;
                 self.interval = self.interval.mul_f64(GROWTH).min(longest);

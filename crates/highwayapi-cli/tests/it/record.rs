@@ -183,7 +183,7 @@ fn a_clip_that_has_changed_is_told() {
     highway: a clip is not as it was fetched
       because: clip.mp4 is not what clip.json says: its SHA-256 is another
       charged: no
-      to fetch it again, if it is in the record: highway resume 7b8e1d1c-52ab-4f7c-9c3e-0a6c5f6f2d11 --overwrite
+      to fetch it again, if it is in the record: highway resume 7b8e1d1c-52ab-4f7c-9c3e-0a6c5f6f2d11 -o clip.mp4 --overwrite
     ");
     let refused = run(&fake, folder.path(), &["resume", ID]);
     assert_eq!(refused.code, Some(6), "{}", refused.stderr);
@@ -191,8 +191,9 @@ fn a_clip_that_has_changed_is_told() {
     assert_eq!(replaced.code, Some(0), "{}", replaced.stderr);
     fs::remove_file(&clip).expect("removed");
     let gone = run(&fake, folder.path(), &["verify", "clip.mp4", "--json"]);
-    let gone: Value = serde_json::from_str(&gone.stdout).expect("JSON");
-    assert_eq!((&gone["event"], &gone["exit_code"]), (&"error".into(), &1.into()));
+    let gone: Vec<Value> = gone.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!((&gone[0]["event"], &gone[1]["event"]), (&"changed".into(), &"error".into()));
+    assert_eq!(gone[1]["exit_code"], 1);
     let resumed = run(&fake, folder.path(), &["resume", ID]);
     assert_eq!(resumed.code, Some(0), "{}", resumed.stderr);
     assert_eq!(run(&fake, folder.path(), &["verify", "clip.mp4"]).code, Some(0));

@@ -69,6 +69,25 @@ fn the_first_ctrl_c_waits_for_the_answer_and_the_second_leaves() {
     assert!(fake.is_idle());
 }
 
+/// As when its terminal is closed.
+#[cfg(unix)]
+#[test]
+fn a_hang_up_waits_for_the_answer() {
+    let folder = TempDir::new().expect("a folder");
+    let fake = Fake::start(|_, _| {
+        std::thread::sleep(Duration::from_secs(1));
+        accepted()
+    });
+    let process = submit(&fake, folder.path()).spawn().expect("the command runs");
+    // Nothing tells that the request is on its way but the record, which has its intent.
+    let begun = || run(&fake, folder.path(), &["tasks", "--json"]).stdout.contains("\"intent\"");
+    while !begun() {}
+    let killed = Command::new("kill").args(["-HUP", &process.id().to_string()]).status().expect("kill runs");
+    assert!(killed.success());
+    let done = Done::from(process.wait_with_output().expect("it ends"));
+    assert_eq!((done.code, done.stdout), (Some(0), format!("{ID}\n")), "{}", done.stderr);
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_ends_the_pause_before_another_attempt() {

@@ -302,6 +302,19 @@ async fn a_json_of_the_users_own_is_never_taken_for_a_sidecar() {
     assert!(!place.path("clip.mp4").exists());
 }
 
+#[tokio::test]
+async fn a_place_where_another_video_is_to_go_is_taken() {
+    let place = Place::new().await;
+    let clip = place.path("clip.mp4");
+    let mut one = place.jobs.submit(&request("one")).output(&clip).await.expect("a task");
+    let error = place.jobs.submit(&request("two")).output(&clip).await.expect_err("taken");
+    assert!(error.is_invalid_input() && error.to_string().contains(one.job().id.as_str()), "{error}");
+    let error = place.jobs.submit(&request("one")).output(&clip).again(true).await.expect_err("taken");
+    assert!(error.is_invalid_input(), "{error}");
+    assert_eq!(place.service.submits(), 1);
+    one.finish(|_| {}).await.expect("a clip");
+}
+
 /// The name is free, but the other job's video is on its way there.
 #[tokio::test]
 async fn two_jobs_with_one_output_do_not_harm_each_other() {
