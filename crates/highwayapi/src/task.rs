@@ -183,7 +183,7 @@ impl Task {
 }
 
 /// The status and the links out of an answer of which something else cannot be understood.
-fn essentials(body: &[u8]) -> Option<types::TaskResult> {
+pub(crate) fn essentials(body: &[u8]) -> Option<types::TaskResult> {
     let body = answer::json(body)?;
     let task = body.get("task")?;
     let id = match task.get("task_id") {
