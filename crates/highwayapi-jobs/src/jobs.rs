@@ -277,7 +277,8 @@ impl<'a> Submission<'a> {
                 // What is in the way may be the clip itself, paid for before.
                 Err(error) => {
                     let same = if self.again { None } else { self.jobs.same(&job).await? };
-                    return self.jobs.earlier(&same.ok_or(error)?).await?.ok_or_else(|| Error::busy(&job));
+                    let Some(same) = same else { return Err(error) };
+                    return self.jobs.earlier(&same).await?.ok_or(error);
                 }
             }
         }
