@@ -216,7 +216,7 @@ impl HeldJob {
 
     /// Fetches what is not in its file yet, all videos side by side. One that fails does not give up the others.
     ///
-    /// Each clip has its [`Sidecar`] before it has its name.
+    /// Each clip has its [`crate::Sidecar`] before it has its name.
     ///
     /// # Errors
     ///
