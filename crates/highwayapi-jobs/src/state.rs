@@ -1,20 +1,19 @@
 //! The states of a job and every way from one to another. Nothing else in this crate decides what may follow on what.
 //!
 //! ```text
-//!                 accepted             succeeded              fetched
-//!   intent ──────────────▶ submitted ──────────▶ succeeded ──────────▶ downloaded
-//!    ▲ │ │                  ▲ │  ▲                 ▲ │ ▲                    │
-//!    │ │ │ refused          │ │  │ failed          │ │ └────────────────────┘
-//!    │ │ └───────▶ refused  │ │  └─────▶ failed ───┘ │    the clip is gone
-//!    │ │                    │ │          succeeded   │
-//!    │ │ answer lost, or    │ └──────────┬───────────┘
-//!    │ │ holder gone        │            │ the user drops it
-//!    │ └──────▶ unknown ────┘            ▼
-//!    │             │  │ the user     dropped
-//!    │             │  └─ names its ─────▲
-//!    └─────────────┘     task           │
-//!    the user submits ──── or drops it ─┘
-//!    it again
+//! intent ──▶ submitted ──▶ succeeded ──▶ downloaded
+//!
+//! intent      accepted ▶ submitted    refused ▶ refused
+//!             answer lost, sender gone, or refused a second time ▶ unknown
+//! submitted   succeeded ▶ succeeded   failed ▶ failed
+//! succeeded   all fetched ▶ downloaded
+//! downloaded  a clip is gone ▶ succeeded
+//! failed      succeeded after all ▶ succeeded
+//!
+//! By the user's word alone:
+//! unknown     its task is named ▶ submitted    sent again ▶ intent
+//! unknown, submitted, succeeded                given up ▶ dropped
+//! dropped     its task is named ▶ submitted
 //! ```
 //!
 //! What was sent again and is refused this time goes back to unknown: what became of the time before is still open.

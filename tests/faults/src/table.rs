@@ -29,6 +29,18 @@ fn refusal(status: &str, reason: &str, message: &str) -> Answer {
     Answer::new(status).header("content-type", "application/json").body(body)
 }
 
+fn busy() -> Answer {
+    refusal("429 Too Many Requests", "RATE_LIMIT_EXCEEDED", "slow down")
+}
+
+fn past() -> Answer {
+    busy().header("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")
+}
+
+fn future() -> Answer {
+    busy().header("retry-after", "Fri, 31 Dec 9999 23:59:59 GMT")
+}
+
 fn json(body: impl Into<Vec<u8>>) -> Answer {
     Answer::new("200 OK").header("content-type", "application/json").body(body)
 }

@@ -11,7 +11,7 @@ use crate::script::Step::Poll;
 use crate::script::Way::{Changed, Drip, HalfBody, HalfHead, Lost, LostByReset, Silent, SilentHalfway};
 use crate::script::{Came, Fault, Stage};
 
-use super::{bomb, empty, gigantic, html, json, longer, page, refusal, shorter};
+use super::{bomb, busy, empty, future, gigantic, html, json, longer, page, past, refusal, shorter};
 
 pub(super) fn cells() -> Vec<Cell> {
     [connection(), unreadable(), refused(), tasks()].concat()
@@ -162,16 +162,4 @@ fn edit(answer: &mut Answer, change: impl Fn(&mut Vec<serde_json::Value>)) {
 
 fn echo() -> Answer {
     refusal("500 Internal Server Error", "INTERNAL", &format!("Bearer {} is mine", crate::secrets::KEY))
-}
-
-fn busy() -> Answer {
-    refusal("429 Too Many Requests", "RATE_LIMIT_EXCEEDED", "slow down")
-}
-
-fn past() -> Answer {
-    busy().header("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")
-}
-
-fn future() -> Answer {
-    busy().header("retry-after", "Fri, 31 Dec 9999 23:59:59 GMT")
 }

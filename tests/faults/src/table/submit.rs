@@ -12,7 +12,7 @@ use crate::script::Step::Submit;
 use crate::script::Way::{Changed, Drip, HalfBody, HalfHead, Hinted, Lost, LostByReset, Silent, SilentHalfway};
 use crate::script::{Fault, Stage};
 
-use super::{bad_gateway, bomb, empty, gigantic, html, json, longer, page, refusal, shorter};
+use super::{bad_gateway, bomb, busy, empty, future, gigantic, html, json, longer, page, past, refusal, shorter};
 
 pub(super) fn cells() -> Vec<Cell> {
     [connection(), lost(), unreadable(), refused(), uncertain()].concat()
@@ -129,18 +129,6 @@ fn echo(status: &str) -> Answer {
     let key = crate::secrets::KEY;
     let link = format!("https://files.example.com/clip.mp4?signature={key}");
     refusal(status, "INVALID_REQUEST_BODY", &format!("Bearer {key} asked for {link}"))
-}
-
-fn busy() -> Answer {
-    refusal("429 Too Many Requests", "RATE_LIMIT_EXCEEDED", "slow down")
-}
-
-fn past() -> Answer {
-    busy().header("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")
-}
-
-fn future() -> Answer {
-    busy().header("retry-after", "Fri, 31 Dec 9999 23:59:59 GMT")
 }
 
 fn unavailable() -> Answer {
