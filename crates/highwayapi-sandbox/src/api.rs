@@ -18,7 +18,8 @@ use crate::clip::{Clips, Pair};
 use crate::contract::{Contract, Order};
 use crate::error::ApiError;
 use crate::files::{self, Links};
-use crate::frames::{self, Frames, blocking};
+use crate::frames::{Frames, blocking};
+use crate::pictures::{Pictures, Stored};
 use crate::tasks::Tasks;
 
 const SUBMIT: &str = "/v3/async/veo-3.1-fast-generate-firstlastframe";
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) api_key: String,
     pub(crate) contract: Contract,
     pub(crate) frames: Frames,
+    pub(crate) pictures: Arc<Pictures>,
     pub(crate) tasks: Tasks,
     pub(crate) clips: Arc<Clips>,
     pub(crate) links: Links,
@@ -90,22 +92,23 @@ async fn submit(State(shared): State<Arc<Shared>>, request: Request) -> Result<R
 
     let id = uuid()?;
     let seed = order.seed.map_or_else(|| random().map(u32::from_be_bytes), Ok)?;
-    let bytes = (first.len() + last.len()) as u64;
-    shared.tasks.admit(&id, &order.prompt, seed, bytes)?;
-    let (written, name) = (Arc::clone(&shared), id.clone());
-    let pair = blocking(move || Pair::write(written.dir.path(), &name, &first, &last)).await;
-    match pair {
-        Ok(Ok(pair)) => drop(tokio::spawn(run(Arc::clone(&shared), id.clone(), pair, order, seed))),
-        _ => shared.tasks.finish(&id, Err("the pictures could not be written to disk".to_owned())),
-    }
+    // A prompt has no limit, and the task may wait for long.
+    shared.tasks.admit(&id, &std::mem::take(&mut order.prompt), seed)?;
+    drop(tokio::spawn(run(Arc::clone(&shared), id.clone(), Pair { first, last }, order, seed)));
     Ok(answer(&json!({ "task_id": id })))
 }
 
-async fn picture(shared: &Shared, field: &'static str, text: String) -> Result<Vec<u8>, ApiError> {
-    let bytes = shared.frames.read(field, text).await?;
+async fn picture(shared: &Arc<Shared>, field: &'static str, text: String) -> Result<Arc<Stored>, ApiError> {
+    let fetched = if Frames::is_url(&text) { Some(shared.frames.fetch(field, &text).await?) } else { None };
     let turn = shared.decoders.acquire().await;
     let _turn = turn.map_err(|_| ApiError::internal("the sandbox is stopping"))?;
-    blocking(move || frames::check(field, &bytes).map(|()| bytes)).await?
+    let shared = Arc::clone(shared);
+    let store = move || {
+        let bytes = fetched.map_or_else(|| shared.frames.decode(field, &text), Ok)?;
+        drop(text);
+        shared.pictures.store(field, &bytes)
+    };
+    blocking(store).await?
 }
 
 /// A task from its admission to its end.

@@ -2,17 +2,23 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::engine::{Engine, general_purpose::STANDARD};
-use highwayapi_render::{ClipSpec, Picture, Scene, Size};
+use highwayapi_render::{ClipSpec, Scene, Size};
 use sha2::{Digest, Sha256};
 use tokio::sync::{OnceCell, Semaphore};
 
+use crate::pictures::{Content, Stored};
+
 /// Bytes of clips kept on disk; over that the oldest are forgotten.
 pub(crate) const MAX_KEPT: u64 = 2 << 30;
+
+/// Scenes kept in memory, 8 MB each at 720p and 18 MB at 1080p: the samples of a task share one, and so do
+/// tasks that differ in their seeds.
+const MAX_SCENES: usize = 2;
 
 /// Threads that a clip can use.
 const THREADS_PER_CLIP: usize = 4;
@@ -27,34 +33,16 @@ pub(crate) struct Clip {
     pub(crate) digest: String,
 }
 
-/// The two pictures of a task, on disk until it is done.
+/// The two pictures of a task.
 pub(crate) struct Pair {
-    first: PathBuf,
-    last: PathBuf,
-    digest: [u8; 32],
-    scene: OnceLock<Result<Scene, String>>,
+    pub(crate) first: Arc<Stored>,
+    pub(crate) last: Arc<Stored>,
 }
 
 impl Pair {
-    pub(crate) fn write(dir: &Path, id: &str, first: &[u8], last: &[u8]) -> std::io::Result<Self> {
-        let mut digest = Sha256::new();
-        digest.update(Sha256::digest(first));
-        digest.update(Sha256::digest(last));
-        // From here on Drop cleans up.
-        let pair = Self {
-            first: dir.join(format!("{id}.first")),
-            last: dir.join(format!("{id}.last")),
-            digest: digest.finalize().into(),
-            scene: OnceLock::new(),
-        };
-        std::fs::write(&pair.first, first)?;
-        std::fs::write(&pair.last, last)?;
-        Ok(pair)
-    }
-
     /// The same for the same pictures and spec, whatever the task.
     fn clip_id(&self, spec: &ClipSpec) -> String {
-        let mut digest = Sha256::new_with_prefix(self.digest);
+        let mut digest = Sha256::new_with_prefix(self.first.content).chain_update(self.last.content);
         for part in
             [spec.size.width().into(), spec.size.height().into(), spec.seconds.into(), spec.audio.into(), spec.seed]
         {
@@ -62,27 +50,10 @@ impl Pair {
         }
         digest.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }
-
-    /// Decoded and compared once for all samples.
-    fn scene(&self, size: Size) -> Result<&Scene, String> {
-        let open = |path: &Path| {
-            let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
-            Picture::decode(&bytes).map_err(|e| e.to_string())
-        };
-        let scene = self
-            .scene
-            .get_or_init(|| Scene::new(&open(&self.first)?, &open(&self.last)?, size).map_err(|e| e.to_string()));
-        scene.as_ref().map_err(Clone::clone)
-    }
 }
 
-impl Drop for Pair {
-    fn drop(&mut self) {
-        // Gone already if the sandbox was dropped first.
-        let _ = std::fs::remove_file(&self.first);
-        let _ = std::fs::remove_file(&self.last);
-    }
-}
+/// What makes a scene: both pictures and the size.
+type SceneKey = (Content, Content, Size);
 
 /// All clips of a sandbox, by id.
 pub(crate) struct Clips {
@@ -91,6 +62,8 @@ pub(crate) struct Clips {
     threads: NonZeroUsize,
     rendered: AtomicU64,
     kept: Mutex<Kept>,
+    /// The last used at the end.
+    scenes: Mutex<VecDeque<(SceneKey, Arc<Scene>)>>,
 }
 
 #[derive(Default)]
@@ -111,6 +84,7 @@ impl Clips {
             threads: cores,
             rendered: AtomicU64::new(0),
             kept: Mutex::default(),
+            scenes: Mutex::default(),
         }
     }
 
@@ -151,7 +125,11 @@ impl Clips {
         match clip.await {
             Ok(_) => Ok(id),
             Err(why) => {
-                self.kept().cells.remove(&id);
+                let mut kept = self.kept();
+                // Somebody else may have had more luck with it.
+                if kept.cells.get(&id).is_some_and(|cell| !cell.initialized()) {
+                    kept.cells.remove(&id);
+                }
                 Err(why)
             }
         }
@@ -164,7 +142,7 @@ impl Clips {
         path: PathBuf,
         progress: &(dyn Fn(f32) + Sync),
     ) -> Result<Clip, String> {
-        let scene = pair.scene(spec.size)?;
+        let scene = self.scene(pair, spec.size)?;
         let clip = scene.render_on(self.threads, spec, progress).map_err(|e| e.to_string())?;
         std::fs::write(&path, &clip).map_err(|e| format!("the clip could not be written: {e}"))?;
         self.rendered.fetch_add(1, Ordering::Relaxed);
@@ -172,6 +150,27 @@ impl Clips {
         let etag: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
         let (etag, digest) = (format!("\"{etag}\""), format!("sha-256=:{}:", STANDARD.encode(digest)));
         Ok(Clip { path, length: clip.len() as u64, etag, digest })
+    }
+
+    /// Decoded and compared once for all samples.
+    fn scene(&self, pair: &Pair, size: Size) -> Result<Arc<Scene>, String> {
+        let key = (pair.first.content, pair.last.content, size);
+        let scenes = || self.scenes.lock().unwrap_or_else(PoisonError::into_inner);
+        let take = |scenes: &mut VecDeque<(SceneKey, Arc<Scene>)>| {
+            let at = scenes.iter().position(|(other, _)| *other == key)?;
+            scenes.remove(at)
+        };
+        let known = take(&mut scenes());
+        let scene = match known {
+            Some((_, scene)) => scene,
+            None => Arc::new(Scene::new(&pair.first.open()?, &pair.last.open()?, size).map_err(|e| e.to_string())?),
+        };
+        let mut scenes = scenes();
+        scenes.push_back((key, Arc::clone(&scene)));
+        if scenes.len() > MAX_SCENES {
+            scenes.pop_front();
+        }
+        Ok(scene)
     }
 
     fn keep(&self, id: &str, clip: &Clip) {
@@ -190,5 +189,33 @@ impl Clips {
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::pictures::Pictures;
+
+    #[test]
+    fn a_scene_is_made_once_and_few_are_kept() {
+        let png = STANDARD
+            .decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGM4EaABAAMkAUEdGZ/EAAAAAElFTkSuQmCC")
+            .unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let pictures = Pictures::new(dir.path(), 1 << 20);
+        let stored = pictures.store("image", &png).unwrap();
+        let pair = Pair { first: Arc::clone(&stored), last: stored };
+        let clips = Clips::new(dir.path().to_owned());
+        let size = |n: u32| Size::new(64 + 2 * n, 64).unwrap();
+
+        let scene = clips.scene(&pair, size(0)).unwrap();
+        for n in 1..=MAX_SCENES {
+            // Asked for in between, it stays; what was not is forgotten.
+            assert!(Arc::ptr_eq(&scene, &clips.scene(&pair, size(0)).unwrap()), "made again after {n}");
+            clips.scene(&pair, size(n as u32)).unwrap();
+        }
+        assert_eq!(clips.scenes.lock().unwrap().len(), MAX_SCENES);
     }
 }

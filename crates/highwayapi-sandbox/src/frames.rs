@@ -13,7 +13,8 @@ const FETCH_TIME: Duration = Duration::from_secs(20);
 
 /// Reads image strings as the user of the sandbox allowed.
 pub(crate) struct Frames {
-    http: reqwest::Client,
+    /// None where nothing may be fetched: it reads all root certificates.
+    http: Option<reqwest::Client>,
     allowed: Vec<Origin>,
     bare_base64: bool,
     max_bytes: usize,
@@ -28,23 +29,24 @@ struct Origin {
 
 impl Frames {
     pub(crate) fn new(allow_fetch: &[String], bare_base64: bool, max_bytes: usize) -> Result<Self, Error> {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .timeout(FETCH_TIME)
-            .build()
-            .map_err(|e| Error::new("the client that fetches pictures cannot be made").caused_by(e))?;
-        let allowed = allow_fetch.iter().map(|text| Origin::parse(text)).collect::<Result<_, _>>()?;
+        let allowed = allow_fetch.iter().map(|text| Origin::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        let http = || {
+            let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
+            let http = builder.timeout(FETCH_TIME).build();
+            http.map_err(|e| Error::new("the client that fetches pictures cannot be made").caused_by(e))
+        };
+        let http = if allowed.is_empty() { None } else { Some(http()?) };
         Ok(Self { http, allowed, bare_base64, max_bytes })
     }
 
-    /// The bytes that the string names or holds; not looked at yet.
-    pub(crate) async fn read(&self, field: &str, text: String) -> Result<Vec<u8>, ApiError> {
-        let starts = |prefix: &str| text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
-        if starts("http://") || starts("https://") {
-            return self.fetch(field, &text).await;
-        }
-        let start = if starts("data:") {
+    /// Whether the string names a picture rather than holding it.
+    pub(crate) fn is_url(text: &str) -> bool {
+        starts(text, "http://") || starts(text, "https://")
+    }
+
+    /// The bytes that the string holds; not looked at yet.
+    pub(crate) fn decode(&self, field: &str, text: &str) -> Result<Vec<u8>, ApiError> {
+        let start = if starts(text, "data:") {
             let comma = text.find(',').unwrap_or(text.len());
             // Shown only if it is not one of these two, and then shortened.
             let kind = &text["data:".len()..comma];
@@ -68,36 +70,34 @@ impl Frames {
                  bare Base64 is taken only where Builder::accept_bare_base64 says so",
             ));
         };
-        let (field, max_bytes) = (field.to_owned(), self.max_bytes);
-        blocking(move || {
-            let encoded = &text.as_bytes()[start..];
-            // Four characters are at most three bytes, at least one.
-            if encoded.len() / 4 * 3 > max_bytes + 2 {
-                return Err(too_large(&field, max_bytes));
-            }
-            let decoded = Simd::standard(PAD).decode(encoded);
-            let decoded = decoded.map_err(|e| not_an_image(&field, format!("the Base64 cannot be read: {e}")))?;
-            if decoded.len() > max_bytes { Err(too_large(&field, max_bytes)) } else { Ok(decoded) }
-        })
-        .await?
+        let encoded = &text.as_bytes()[start..];
+        // Four characters are at most three bytes, at least one.
+        if encoded.len() / 4 * 3 > self.max_bytes + 2 {
+            return Err(too_large(field, self.max_bytes));
+        }
+        let decoded = Simd::standard(PAD).decode(encoded);
+        let decoded = decoded.map_err(|e| not_an_image(field, format!("the Base64 cannot be read: {e}")))?;
+        if decoded.len() > self.max_bytes { Err(too_large(field, self.max_bytes)) } else { Ok(decoded) }
     }
 
-    async fn fetch(&self, field: &str, text: &str) -> Result<Vec<u8>, ApiError> {
+    /// The bytes that the string names; not looked at yet.
+    pub(crate) async fn fetch(&self, field: &str, text: &str) -> Result<Vec<u8>, ApiError> {
         let refuse = |what: String| ApiError::invalid(format!("{field}: {what}"));
         let url = Url::parse(text).map_err(|e| refuse(format!("the URL cannot be read: {e}")))?;
         // Never the whole URL in a message: its query may be a signature.
         let origin = url.origin().ascii_serialization();
-        if !self.allowed.iter().any(|allowed| allowed.covers(&url)) {
+        let allowed = self.allowed.iter().any(|allowed| allowed.covers(&url));
+        let Some(http) = self.http.as_ref().filter(|_| allowed) else {
             return Err(refuse(format!(
                 "{origin} is not fetched: this sandbox fetches pictures only from the addresses it was allowed; \
                  start it with --allow-fetch {origin} (in Rust: Builder::allow_fetch), or send a data URI"
             )));
-        }
+        };
         let failed = |e: reqwest::Error| {
             let why = if e.is_timeout() { "it took too long".to_owned() } else { root_cause(&e) };
             refuse(format!("nothing came from {origin}: {why}"))
         };
-        let mut answer = self.http.get(url).send().await.map_err(failed)?;
+        let mut answer = http.get(url).send().await.map_err(failed)?;
         match answer.status() {
             StatusCode::OK => {}
             status if status.is_redirection() => {
@@ -114,6 +114,10 @@ impl Frames {
         }
         Ok(bytes)
     }
+}
+
+fn starts(text: &str, prefix: &str) -> bool {
+    text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 /// Decodes the picture to know that it can be, and forgets the pixels.

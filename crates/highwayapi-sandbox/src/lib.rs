@@ -24,6 +24,7 @@ mod contract;
 mod error;
 mod files;
 mod frames;
+mod pictures;
 mod tasks;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -42,16 +43,22 @@ use crate::contract::Contract;
 pub use crate::error::Error;
 use crate::files::Links;
 use crate::frames::Frames;
+use crate::pictures::Pictures;
 pub use crate::tasks::Accepted;
 use crate::tasks::Tasks;
+
+/// Bytes of pictures that waiting tasks may hold on disk, each content counted once.
+const MAX_PICTURES: u64 = 4 << 30;
 
 /// How long a stop waits for answers that are on their way.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// A running sandbox; dropping it stops it and removes its clips.
 ///
-/// It keeps 10,000 tasks and 2 GiB of clips (in a temporary directory) and forgets the oldest beyond
-/// that; at most 1,000 tasks wait at once, and further submits are answered with 429.
+/// It keeps 10,000 finished tasks and 2 GiB of clips (in a temporary directory) and forgets the oldest
+/// beyond that. At most 10,000 tasks with 4 GiB of pictures wait at once, and further submits are answered
+/// with 429. A picture that several tasks need is held once, and a clip that was asked for before is not
+/// rendered again; other clips are rendered one after the other, as they were asked for.
 pub struct Sandbox {
     base_url: String,
     shared: Arc<Shared>,
@@ -111,7 +118,7 @@ impl Sandbox {
     }
 
     /// The submits behind that number, oldest first: the account's own record, which tells what became of a submit whose
-    /// answer was lost. Of the oldest finished tasks only the number is kept, once there are 10,000 in all.
+    /// answer was lost. Of the oldest finished tasks only the number is kept, once there are more than 10,000.
     pub fn accepted(&self) -> Vec<Accepted> {
         self.shared.tasks.accepted()
     }
@@ -202,7 +209,7 @@ impl Builder {
         self
     }
 
-    /// How many tasks may wait or run at once, 1,000 unless said otherwise.
+    /// How many tasks may wait or run at once, 10,000 unless said otherwise.
     pub fn max_open_tasks(mut self, most: usize) -> Self {
         self.max_open_tasks = most;
         self
@@ -229,6 +236,7 @@ impl Builder {
             api_key: self.api_key,
             contract,
             frames,
+            pictures: Pictures::new(dir.path(), MAX_PICTURES),
             tasks: Tasks::new(self.max_open_tasks),
             clips: Arc::new(Clips::new(dir.path().to_owned())),
             links: Links::new(link_base.trim_end_matches('/').to_owned(), self.link_ttl)?,

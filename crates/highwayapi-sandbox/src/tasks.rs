@@ -8,14 +8,12 @@ use serde_json::{Value, json};
 
 use crate::error::ApiError;
 
-/// Tasks that may wait or run at once, unless the builder says otherwise.
-pub(crate) const MAX_OPEN: usize = 1000;
+/// Tasks that may wait or run at once, unless the builder says otherwise. One that waits holds about two
+/// kilobytes, its pictures apart.
+pub(crate) const MAX_OPEN: usize = 10_000;
 
-/// Bytes of pictures that waiting tasks may hold on disk.
-pub(crate) const MAX_OPEN_BYTES: u64 = 4 << 30;
-
-/// Tasks remembered; over that the oldest finished ones are forgotten.
-pub(crate) const MAX_KEPT: usize = 10_000;
+/// Finished tasks remembered; over that the oldest are forgotten.
+pub(crate) const MAX_FINISHED: usize = 10_000;
 
 /// Characters of a prompt that are remembered: the contract sets no limit.
 const PROMPT_KEPT: usize = 1000;
@@ -43,7 +41,6 @@ struct Table {
     tasks: HashMap<String, Task>,
     /// Oldest first.
     finished: VecDeque<String>,
-    open_bytes: u64,
     admitted: u64,
 }
 
@@ -54,7 +51,6 @@ struct Task {
     state: State,
     seed: u32,
     percent: f32,
-    bytes: u64,
     submitted: u128,
     /// 0 until it is so far, as in Protobuf's JSON, which the service's answers look like.
     executed: u128,
@@ -92,8 +88,8 @@ impl Tasks {
         tasks.into_iter().map(accepted).collect()
     }
 
-    /// Takes a task in, or says that there are too many. `bytes` is what its pictures hold.
-    pub(crate) fn admit(&self, id: &str, prompt: &str, seed: u32, bytes: u64) -> Result<(), ApiError> {
+    /// Takes a task in, or says that there are too many.
+    pub(crate) fn admit(&self, id: &str, prompt: &str, seed: u32) -> Result<(), ApiError> {
         let mut table = self.table();
         let open = table.tasks.len() - table.finished.len();
         if open >= self.max_open {
@@ -102,23 +98,13 @@ impl Tasks {
                 self.max_open
             )));
         }
-        if table.open_bytes + bytes > MAX_OPEN_BYTES {
-            return Err(ApiError::busy("the pictures of the waiting tasks fill the room there is for them"));
-        }
-        if table.tasks.len() >= MAX_KEPT
-            && let Some(oldest) = table.finished.pop_front()
-        {
-            table.tasks.remove(&oldest);
-        }
         table.admitted += 1;
-        table.open_bytes += bytes;
         let task = Task {
             number: table.admitted,
             prompt: prompt.chars().take(PROMPT_KEPT).collect(),
             state: State::Queued,
             seed,
             percent: 0.0,
-            bytes,
             submitted: now(),
             executed: 0,
             completed: 0,
@@ -155,9 +141,12 @@ impl Tasks {
             Ok(clips) => State::Succeeded(clips),
             Err(why) => State::Failed(why),
         };
-        let bytes = std::mem::take(&mut task.bytes);
-        table.open_bytes -= bytes;
         table.finished.push_back(id.to_owned());
+        if table.finished.len() > MAX_FINISHED
+            && let Some(oldest) = table.finished.pop_front()
+        {
+            table.tasks.remove(&oldest);
+        }
     }
 
     /// The answer to task-result. `link` gives a clip's URL, `ttl` is for how many seconds.
@@ -203,4 +192,26 @@ impl Tasks {
 
 fn now() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_thousand_may_wait_and_ten_thousand_finished_are_remembered() {
+        let tasks = Tasks::new(MAX_OPEN);
+        let first = |n: usize| format!("first {n}");
+        (0..10_000).for_each(|n| tasks.admit(&first(n), "", 0).unwrap());
+        assert!(tasks.admit("one more", "", 0).is_err());
+
+        (0..10_000).for_each(|n| tasks.finish(&first(n), Ok(Vec::new())));
+        (0..10_000).for_each(|n| tasks.admit(&n.to_string(), "", 0).unwrap());
+        assert_eq!(tasks.accepted().len(), 20_000, "who waits makes nobody forgotten");
+        tasks.finish("0", Ok(Vec::new()));
+        let known = |id: &str| tasks.answer(id, str::to_owned, 0).is_some();
+        assert!(!known(&first(0)) && known(&first(1)) && known("0"));
+        assert_eq!((tasks.accepted().len(), tasks.admitted()), (19_999, 20_000));
+    }
 }

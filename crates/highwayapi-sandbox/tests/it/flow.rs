@@ -120,6 +120,20 @@ async fn futures_of<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -
     ready.into_iter().flatten().collect()
 }
 
+/// More than can be rendered: they wait.
+#[tokio::test]
+async fn a_flood_of_different_clips_is_accepted() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let client = reqwest::Client::new();
+    let url = format!("{}{SUBMIT}", sandbox.base_url());
+    for seed in 0..1500 {
+        let request = client.post(&url).bearer_auth(sandbox.api_key()).header("content-type", "application/json");
+        let body = small(json!({ "seed": seed, "duration_seconds": 8 }));
+        assert_eq!(request.body(body.to_string()).send().await.unwrap().status(), 200, "seed {seed}");
+    }
+    assert_eq!((sandbox.submits(), sandbox.accepted().len()), (1500, 1500));
+}
+
 #[tokio::test]
 async fn a_full_queue_refuses_and_does_not_bill() {
     let sandbox = Sandbox::builder().max_open_tasks(1).start().await.unwrap();
