@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::error::ApiError;
 
-/// Tasks that may wait or run at once, unless the builder says otherwise. One that waits holds about two
+/// Tasks that may wait or run at once, unless the builder says otherwise. One that waits holds ten to twenty
 /// kilobytes, its pictures apart.
 pub(crate) const MAX_OPEN: usize = 10_000;
 
