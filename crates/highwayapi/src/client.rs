@@ -94,7 +94,7 @@ impl Client {
     pub(crate) async fn turn(&self, wish: Wish, what: &str, charged: Charged) -> Result<()> {
         let asked = self.0.schedule.left_alone_for();
         if asked > LONGEST_PAUSE {
-            let text = format!("{what} was not sent. {}", left_alone(asked));
+            let text = format!("{what} was not sent: the service is busy. {}", left_alone(asked));
             let error = Error::new(ErrorKind::Refused, charged, text);
             return Err(error.with_status(429).with_retry_after(Some(asked)));
         }
