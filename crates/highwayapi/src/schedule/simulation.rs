@@ -431,11 +431,14 @@ fn table() -> String {
     table
 }
 
+/// A name, a colour, and points of polls per task and mean lag.
+type Curve<'a> = (&'a str, &'a str, Vec<(f64, f64)>);
+
 fn drawing() -> String {
     let case = &CASES[1];
     let eager = |shortest: f64| simulate(case, &World { pauses: pauses(shortest), ..World::new(Come::Every(1.2)) });
     let run_times = eager(1.0).ran;
-    let curves: [(&str, &str, Vec<(f64, f64)>); 4] = [
+    let curves: [Curve<'_>; 4] = [
         ("exponential backoff", "#999", [1.05, 1.08, 1.12, 1.2, 1.3].map(|by| backoff(&run_times, by)).to_vec()),
         ("fixed interval", "#c33", [1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0].map(|by| fixed(&run_times, by)).to_vec()),
         (
@@ -478,8 +481,8 @@ fn drawing() -> String {
         let points: Vec<_> = inside.map(|&(gets, lag)| format!("{:.0} {:.0}", x(lag), y(gets))).collect();
         let line = points.join("L");
         writeln!(svg, "<path d=\"M{line}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2.5\"/>").expect("memory");
-        let legend = 60 + 20 * at;
-        writeln!(svg, "<path d=\"M450 {legend}h30\" stroke=\"{colour}\" stroke-width=\"2.5\"/><text x=\"488\" y=\"{}\">{name}</text>", legend + 4).expect("memory");
+        let legend = 260 + 20 * at;
+        writeln!(svg, "<path d=\"M90 {legend}h30\" stroke=\"{colour}\" stroke-width=\"2.5\"/><text x=\"128\" y=\"{}\">{name}</text>", legend + 4).expect("memory");
     }
     svg.push_str("</svg>\n");
     svg
