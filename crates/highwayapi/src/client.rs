@@ -191,7 +191,7 @@ impl ClientBuilder {
     }
 
     /// How many requests, polls and submits together, all clones of the client send in a minute at most; what is beyond
-    /// that waits, submits first. 0: no limit. Default: 50, for so many are allowed for Veo 3.1 as far as the vendor's
+    /// that waits, submits first (they take turns with polls that have been due for a minute). 0: no limit. Default: 50, for so many are allowed for Veo 3.1 as far as the vendor's
     /// documentation says; no limit for a service on this machine, such as the sandbox. Several programs on one account
     /// must share its budget.
     ///

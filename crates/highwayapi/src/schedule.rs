@@ -55,7 +55,11 @@ impl Schedule {
                     () = sleep_until(self.start + at) => {}
                     () = called.notified() => {}
                 },
-                Turn::Later => called.notified().await,
+                Turn::Later => {
+                    // Who is first may have changed with the time alone.
+                    self.call_first();
+                    called.notified().await;
+                }
             }
         }
     }
@@ -94,6 +98,12 @@ impl Schedule {
         self.with_history(|history| history.observe(kind, from, to, done));
     }
 
+    fn call_first(&self) {
+        if let Some((_, first)) = self.line().first(self.now()) {
+            first.notify_one();
+        }
+    }
+
     fn with_history<T>(&self, call: impl FnOnce(&mut History) -> T) -> T {
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         call(history.get_or_insert_with(|| Box::new(History::new())))
@@ -117,10 +127,7 @@ struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let mut line = self.schedule.line();
-        line.leave(self.place);
-        if let Some((_, first)) = line.first() {
-            first.notify_one();
-        }
+        self.schedule.line().leave(self.place);
+        self.schedule.call_first();
     }
 }

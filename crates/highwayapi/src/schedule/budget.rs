@@ -7,12 +7,12 @@ use std::time::Duration;
 const WINDOW: Duration = Duration::from_secs(61);
 /// So far apart, after a pause that the service asked for, where there is no budget that says so.
 const APART: Duration = Duration::from_millis(20);
-/// A submit goes before every poll that has not been due for so long. More would leave tasks unasked as long as there is
-/// something to submit.
-const HEAD_START: Duration = Duration::from_secs(60);
+/// Submits go before polls; but where a poll has been due for so long, they take turns. Or a large batch would leave its
+/// tasks unasked until the last one is submitted.
+const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A place in the line: the smallest is first.
-pub(crate) type Place = (Duration, u64);
+/// A place in the line: whether it is a poll, since when it could have gone, and a number.
+pub(crate) type Place = (bool, Duration, u64);
 
 /// What it is about, and since when it could have gone.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,7 @@ pub(crate) struct Line<T> {
     went: VecDeque<Duration>,
     waiting: BTreeMap<Place, T>,
     entered: u64,
+    submit_went_last: bool,
     /// Nobody goes before that: the service asked for it.
     closed_until: Duration,
     /// Nor before that: somebody else went just now.
@@ -53,6 +54,7 @@ impl<T> Line<T> {
             went: VecDeque::new(),
             waiting: BTreeMap::new(),
             entered: 0,
+            submit_went_last: false,
             closed_until: Duration::ZERO,
             next: Duration::ZERO,
         }
@@ -61,29 +63,28 @@ impl<T> Line<T> {
     /// Goes at once where nobody waits and there is room (`None`), or takes a place.
     pub(crate) fn enter(&mut self, wish: Wish, now: Duration, who: impl FnOnce() -> T) -> Option<Place> {
         if self.waiting.is_empty() && self.opens(now) <= now {
-            self.went(now);
+            self.went(now, matches!(wish, Wish::Submit(_)));
             return None;
         }
         self.entered += 1;
-        let rank = match wish {
-            Wish::Submit(since) => since,
-            Wish::Poll(due) => due + HEAD_START,
+        let place = match wish {
+            Wish::Submit(since) => (false, since, self.entered),
+            Wish::Poll(due) => (true, due, self.entered),
         };
-        let place = (rank, self.entered);
         self.waiting.insert(place, who());
         Some(place)
     }
 
     /// Whether whoever has this place may go; then the place is gone.
     pub(crate) fn turn(&mut self, place: Place, now: Duration) -> Turn {
-        if self.waiting.first_key_value().is_some_and(|(&first, _)| first != place) {
+        if self.first(now).is_some_and(|(first, _)| first != place) {
             return Turn::Later;
         }
         match self.opens(now) {
             at if at > now => Turn::At(at),
             _ => {
                 self.waiting.remove(&place);
-                self.went(now);
+                self.went(now, !place.0);
                 // Those that had to wait leave one by one, not together at the end of a minute or of a pause.
                 self.next = now + self.apart();
                 Turn::Go
@@ -97,8 +98,10 @@ impl<T> Line<T> {
     }
 
     /// Who is first.
-    pub(crate) fn first(&self) -> Option<(Place, &T)> {
-        self.waiting.first_key_value().map(|(&place, who)| (place, who))
+    pub(crate) fn first(&self, now: Duration) -> Option<(Place, &T)> {
+        let (mut polls, first) = (self.waiting.range((true, Duration::ZERO, 0)..), self.waiting.first_key_value());
+        let late = polls.next().filter(|((_, due, _), _)| self.submit_went_last && *due + PATIENCE <= now);
+        late.or(first).map(|(&place, who)| (place, who))
     }
 
     /// Lets nobody go until then. `chance`, from 0 to 1, keeps several programs from coming back together.
@@ -126,7 +129,8 @@ impl<T> Line<T> {
         room.max(self.closed_until).max(self.next)
     }
 
-    fn went(&mut self, now: Duration) {
+    fn went(&mut self, now: Duration, submit: bool) {
+        self.submit_went_last = submit;
         if self.limit.is_some() {
             self.went.push_back(now);
         }
@@ -144,7 +148,7 @@ mod tests {
     /// When those that wait go, in their order.
     fn drain<T: Clone>(line: &mut Line<T>, mut now: Duration) -> Vec<(Duration, T)> {
         let mut gone = Vec::new();
-        while let Some((place, who)) = line.first() {
+        while let Some((place, who)) = line.first(now) {
             let who = who.clone();
             match line.turn(place, now) {
                 Turn::Go => gone.push((now, who)),
@@ -167,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn submits_go_first_but_not_before_what_has_waited_for_a_minute() {
+    fn submits_go_first_but_take_turns_with_polls_that_have_waited_for_a_minute() {
         let mut line = Line::new(Some(1));
         let now = seconds(100);
         assert_eq!(line.enter(Wish::Poll(now), now, || "nobody waits"), None);
@@ -175,12 +179,13 @@ mod tests {
             (Wish::Poll(seconds(90)), "a poll"),
             (Wish::Poll(seconds(30)), "a poll that is late"),
             (Wish::Submit(now), "a submit"),
+            (Wish::Submit(now), "another"),
             (Wish::Poll(seconds(80)), "an earlier poll"),
         ] {
             assert!(line.enter(wish, now, || who).is_some());
         }
         let order: Vec<_> = drain(&mut line, now).into_iter().map(|(_, who)| who).collect();
-        assert_eq!(order, ["a poll that is late", "a submit", "an earlier poll", "a poll"]);
+        assert_eq!(order, ["a submit", "a poll that is late", "another", "an earlier poll", "a poll"]);
     }
 
     #[test]

@@ -172,7 +172,7 @@ impl Simulation<'_> {
             {
                 self.send(event, now);
             }
-            while let Some((place, &first)) = self.line.first() {
+            while let Some((place, &first)) = self.line.first(now) {
                 match self.line.turn(place, now) {
                     Turn::Go => self.send(first, now),
                     Turn::At(at) => {
@@ -372,6 +372,16 @@ fn no_minute_has_more_requests_than_the_budget() {
             assert!(most >= budget as usize - 1 || matches!(world.come, Come::Every(_)), "{most} of {budget}");
         }
     }
+}
+
+/// Twenty minutes of submits alone: whoever only let them go first would see no clip before the last of them was sent.
+#[test]
+fn a_batch_beyond_the_budget_is_seen_done_while_it_is_submitted() {
+    let world = World { budget: Some(50), tasks: 1000, ..World::new(Come::Together(1000)) };
+    let outcome = simulate(&CASES[1], &world);
+    assert!(outcome.gets < 1.1 && outcome.lag < 90.0, "{} polls, lag {} s", outcome.gets, outcome.lag);
+    // Two requests for a task, 50 a minute: nothing can be quicker by more than a few per cent.
+    assert!(outcome.sent.last().is_some_and(|&last| last < Duration::from_secs(2600)));
 }
 
 #[test]
