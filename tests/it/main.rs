@@ -8,6 +8,7 @@ mod memory;
 mod requests;
 mod resume;
 mod sandbox;
+mod schedule;
 mod secrets;
 mod support;
 mod tries;

@@ -14,6 +14,8 @@ const ENVIRONMENT: &str = "\
 Environment:
   HIGHWAY_API_KEY   the key of your account; never a flag, where other users would see it
   HIGHWAY_BASE_URL  where the service is, if not at https://api.highwayapi.ai
+  HIGHWAY_REQUESTS_PER_MINUTE
+                    how many may be sent, if not 50; see --requests-per-minute
   HIGHWAY_STATE     folder of the record of all paid work; else ~/.local/state/highway
 
 Exit codes:
@@ -360,6 +362,10 @@ pub(crate) struct Service {
     /// How long nothing may move on a connection before it is given up
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = patience)]
     pub(crate) idle_timeout: Duration,
+    /// How many requests are sent in a minute at most; 0 for no limit [default: HIGHWAY_REQUESTS_PER_MINUTE, or else 50, and
+    /// no limit for a service on this machine]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) requests_per_minute: Option<u32>,
 }
 
 /// How long to wait.

@@ -25,6 +25,9 @@ fn client(service: &Service, wait: Option<Duration>) -> Result<Client, Failure> 
     if let Some(base_url) = &service.base_url {
         builder = builder.base_url(base_url);
     }
+    if let Some(requests) = service.requests_per_minute {
+        builder = builder.requests_per_minute(requests);
+    }
     if let Some(wait) = wait {
         builder = builder.wait_timeout(wait);
     }

@@ -86,6 +86,9 @@ pub struct Job {
     /// The seed that the service used, where it says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed_used: Option<u64>,
+    /// How many milliseconds its task ran, from the submit until it was done, where that was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_ms: Option<u64>,
     /// The videos that are in their files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clips: Vec<Clip>,
@@ -130,6 +133,7 @@ impl Job {
             task_id: None,
             reason: None,
             seed_used: None,
+            run_ms: None,
             clips: Vec::new(),
             created_at: now,
             submitted_at: now,

@@ -4,8 +4,10 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use highwayapi::{Client, Event as TaskEvent, FirstLastFrame, TaskId};
+use tokio::sync::OnceCell;
 
 use crate::asked::{Asked, Fingerprint, Pictures};
 use crate::error::{Error, Result};
@@ -16,6 +18,9 @@ use crate::store::{Added, Hold, Store};
 use crate::target::{self, absolute};
 use crate::work::{HeldJob, Step};
 
+/// The client learns from so many jobs of the record, the last ones.
+const LESSONS: usize = 200;
+
 type Unrecorded<'a> = Box<dyn FnMut(&TaskId) + Send + 'a>;
 type Stop<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
@@ -25,6 +30,8 @@ type Stop<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 pub struct Jobs {
     client: Client,
     ledger: Ledger,
+    /// Whether the client knows how long earlier jobs ran.
+    taught: Arc<OnceCell<()>>,
 }
 
 impl Jobs {
@@ -39,7 +46,7 @@ impl Jobs {
 
     /// With a record that is open already.
     pub fn new(client: Client, ledger: Ledger) -> Self {
-        Self { client, ledger }
+        Self { client, ledger, taught: Arc::default() }
     }
 
     /// With a record of your choice.
@@ -73,7 +80,7 @@ impl Jobs {
     ///
     /// [`Error::is_busy`] when somebody works on it, [`Error::is_not_found`] when there is none.
     pub async fn take_up(&self, id: &JobId) -> Result<HeldJob> {
-        Ok(HeldJob::new(self.client.clone(), self.ledger.hold(id).await?))
+        Ok(HeldJob::new(self.clone(), self.ledger.hold(id).await?))
     }
 
     /// Takes in a task that was submitted elsewhere, once the service has told of it; one that is in the record already
@@ -155,8 +162,22 @@ impl Jobs {
         Ok(job)
     }
 
+    /// Tells the client how long the last jobs ran, once, before it waits for the first.
+    pub(crate) async fn teach(&self) {
+        let teach = async || {
+            let entries = self.ledger.store.jobs().await.unwrap_or_default();
+            let ran = |job: &Job| Some((job.asked.as_ref()?.options.clone(), Duration::from_millis(job.run_ms?)));
+            let here = entries.into_iter().map(|entry| entry.job).filter(|job| job.service == self.client.base_url());
+            let mut lessons: Vec<_> = here.filter_map(|job| ran(&job)).collect();
+            for (options, run_time) in lessons.drain(lessons.len().saturating_sub(LESSONS)..) {
+                self.client.learn(&options, run_time);
+            }
+        };
+        self.taught.get_or_init(teach).await;
+    }
+
     fn held(&self, hold: Hold, job: Job) -> HeldJob {
-        HeldJob::new(self.client.clone(), Holding { store: Arc::clone(&self.ledger.store), hold, job })
+        HeldJob::new(self.clone(), Holding { store: Arc::clone(&self.ledger.store), hold, job })
     }
 
     /// Whether no other job's video is on its way to the same place.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use highwayapi::{Charged, Client, Event as TaskEvent, FirstLastFrame, Task, TaskId, TaskResult};
+use highwayapi::{Charged, Event as TaskEvent, FirstLastFrame, Task, TaskId, TaskResult};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::clips::{self, bring_along, copies, is_there};
 use crate::error::{Error, Result};
 use crate::job::{Clip, Job};
-use crate::jobs::blocking;
+use crate::jobs::{Jobs, blocking};
 use crate::ledger::Holding;
 use crate::state::{Event, State};
 use crate::target::{self, absolute, clip_path};
@@ -68,7 +68,7 @@ pub enum Step<'a> {
 /// Dropping it, or any call of it, at whatever moment loses nothing: see [`crate::Jobs::take_up`].
 #[derive(Debug)]
 pub struct HeldJob {
-    client: Client,
+    jobs: Jobs,
     pub(crate) held: Holding,
     /// The task, if it was submitted just now.
     fresh: Option<Task>,
@@ -76,8 +76,8 @@ pub struct HeldJob {
 }
 
 impl HeldJob {
-    pub(crate) fn new(client: Client, held: Holding) -> Self {
-        Self { client, held, fresh: None, is_new: true }
+    pub(crate) fn new(jobs: Jobs, held: Holding) -> Self {
+        Self { jobs, held, fresh: None, is_new: true }
     }
 
     /// Marks that a submit found it there already.
@@ -102,7 +102,7 @@ impl HeldJob {
         stop: Pin<Box<dyn Future<Output = ()> + Send + '_>>,
         unrecorded: &mut (dyn FnMut(&TaskId) + Send),
     ) -> Result<()> {
-        match self.client.submit_until(request, stop).await {
+        match self.jobs.client().submit_until(request, stop).await {
             Ok(task) => {
                 let id = task.id().clone();
                 self.held.job.task_id = Some(id.clone());
@@ -184,7 +184,9 @@ impl HeldJob {
     ///
     /// As [`Task::wait`]; [`Error::is_unresolved`] and [`Error::is_wrong_state`] where there is nothing to wait for.
     pub async fn wait(&mut self, mut on_step: impl FnMut(Step<'_>) + Send) -> Result<TaskResult> {
-        let mut events = self.task()?.events();
+        let task = self.task()?;
+        self.jobs.teach().await;
+        let mut events = task.events();
         loop {
             match events.next().await {
                 Some(Ok(TaskEvent::Progress(result))) => on_step(Step::Progress(&result)),
@@ -193,6 +195,8 @@ impl HeldJob {
                 }
                 Some(Ok(TaskEvent::Done(result))) => {
                     self.held.job.seed_used = result.seed().or(self.held.job.seed_used);
+                    let run_ms = result.run_time().and_then(|time| time.as_millis().try_into().ok());
+                    self.held.job.run_ms = run_ms.or(self.held.job.run_ms);
                     self.held.apply(Event::Succeeded, None).await?;
                     on_step(Step::Succeeded(&result));
                     return Ok(result);
@@ -317,8 +321,15 @@ impl HeldJob {
             (_, State::Unknown) => Err(Error::unresolved(&self.held.job)),
             (Some(id), State::Submitted | State::Succeeded | State::Failed) => {
                 self.check_service()?;
-                let known = || self.client.task(id.clone()).accepted();
-                Ok(self.fresh.take().unwrap_or_else(known))
+                if let Some(fresh) = self.fresh.take() {
+                    return Ok(fresh);
+                }
+                let task = self.jobs.client().task(id.clone()).accepted();
+                Ok(match (&self.held.job.asked, self.held.job.state) {
+                    // It came into this state when the submit was answered.
+                    (Some(asked), State::Submitted) => task.submitted_at(self.held.job.changed_at, &asked.options),
+                    _ => task,
+                })
             }
             _ => Err(Error::over(&self.held.job, "; there is nothing to wait for")),
         }
@@ -326,14 +337,14 @@ impl HeldJob {
 
     /// The key is for one service: it is not sent to another because the record says so.
     pub(crate) fn check_service(&self) -> Result<()> {
-        if self.held.job.service == self.client.base_url() {
+        if self.held.job.service == self.jobs.client().base_url() {
             return Ok(());
         }
         Err(Error::input(format!(
             "job {} was submitted to {}, and this is a client of {}; the base URL must be the same",
             self.held.job.id,
             self.held.job.service,
-            self.client.base_url()
+            self.jobs.client().base_url()
         ))
         .about(&self.held.job)
         .charged(&self.held.job))

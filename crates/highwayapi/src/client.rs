@@ -10,10 +10,15 @@ use highwayapi_raw::hooks::{ApiKey, Hooks};
 use reqwest::Url;
 use reqwest::redirect::Policy;
 
+use crate::error::Kind as ErrorKind;
 use crate::redact::clean;
-use crate::{Error, Result, Task, TaskId};
+use crate::retry::{LONGEST_PAUSE, LONGEST_WISH, left_alone};
+use crate::schedule::{Kind, Schedule, Wish};
+use crate::{Charged, Error, Options, Result, Task, TaskId};
 
 const BASE_URL: &str = "https://api.highwayapi.ai";
+/// What the vendor's documentation says of Veo 3.1, "about".
+const REQUESTS_PER_MINUTE: u32 = 50;
 
 /// The way to the service. Cheap to clone; clones share their connections.
 #[derive(Clone)]
@@ -24,13 +29,15 @@ pub(crate) struct Inner {
     /// The key as text, only to be blotted out of what the service says.
     pub(crate) key: String,
     pub(crate) hooks: Hooks,
+    /// For polls: the same for all.
+    pub(crate) raw: raw::Client,
     /// To the service: with the key, following nothing.
     pub(crate) api: reqwest::Client,
     /// To file hosts: knows no key.
     pub(crate) files: reqwest::Client,
     pub(crate) idle_timeout: Duration,
     pub(crate) wait_timeout: Duration,
-    pub(crate) poll_interval: RangeInclusive<Duration>,
+    pub(crate) schedule: Schedule,
     pub(crate) submit_attempts: u32,
 }
 
@@ -60,7 +67,8 @@ impl Client {
             base_url: BASE_URL.to_owned(),
             idle_timeout: Duration::from_secs(120),
             wait_timeout: Duration::from_secs(30 * 60),
-            poll_interval: Duration::from_secs(1)..=Duration::from_secs(5),
+            poll_interval: Duration::from_secs(1)..=Duration::from_secs(60),
+            requests_per_minute: None,
             submit_attempts: 4,
         }
     }
@@ -73,6 +81,32 @@ impl Client {
     /// Where requests go.
     pub fn base_url(&self) -> &str {
         &self.0.base_url
+    }
+
+    /// Tells how long a task with these options ran, as from a record of earlier ones: then the next are asked after when
+    /// they are likely to be done. The latest weigh most. What this client sees itself it learns by itself.
+    pub fn learn(&self, options: &Options, run_time: Duration) {
+        self.0.schedule.observe(Some(Kind::of(options)), Duration::ZERO..=run_time, false);
+        self.0.schedule.observe(Some(Kind::of(options)), run_time..=run_time, true);
+    }
+
+    /// Waits until a request may be sent. What the service asked for is waited for no longer than a minute.
+    pub(crate) async fn turn(&self, wish: Wish, what: &str, charged: Charged) -> Result<()> {
+        let asked = self.0.schedule.left_alone_for();
+        if asked > LONGEST_PAUSE {
+            let text = format!("{what} was not sent: the service is busy. {}", left_alone(asked));
+            let error = Error::new(ErrorKind::Refused, charged, text);
+            return Err(error.with_status(429).with_retry_after(Some(asked)));
+        }
+        self.0.schedule.turn(wish).await;
+        Ok(())
+    }
+
+    /// What a 429 or 503 asks for, it asks of all that this client does.
+    pub(crate) fn heed(&self, error: &Error) {
+        if let (Some(429 | 503), Some(asked)) = (error.status(), error.retry_after()) {
+            self.0.schedule.leave_alone(asked.min(LONGEST_WISH));
+        }
     }
 
     pub(crate) fn raw(&self, hooks: Hooks) -> raw::Client {
@@ -93,15 +127,18 @@ pub struct ClientBuilder {
     idle_timeout: Duration,
     wait_timeout: Duration,
     poll_interval: RangeInclusive<Duration>,
+    /// As it was said; 0 is no limit.
+    requests_per_minute: Option<u32>,
     submit_attempts: u32,
 }
 
 impl ClientBuilder {
-    /// Key and base URL from `HIGHWAY_API_KEY` and `HIGHWAY_BASE_URL`.
+    /// Key, base URL and [`ClientBuilder::requests_per_minute`] from `HIGHWAY_API_KEY`, `HIGHWAY_BASE_URL` and
+    /// `HIGHWAY_REQUESTS_PER_MINUTE`.
     ///
     /// # Errors
     ///
-    /// When the key is not set.
+    /// When the key is not set, or what is set for the requests is no number.
     pub fn from_env() -> Result<Self> {
         let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let key = set("HIGHWAY_API_KEY").ok_or_else(|| {
@@ -109,11 +146,20 @@ impl ClientBuilder {
                 "no API key: set HIGHWAY_API_KEY; without one there is the sandbox (`highway generate --sandbox`)",
             )
         })?;
-        let builder = Client::builder(key);
-        Ok(match set("HIGHWAY_BASE_URL") {
-            Some(base_url) => builder.base_url(base_url),
-            None => builder,
-        })
+        let mut builder = Client::builder(key);
+        if let Some(base_url) = set("HIGHWAY_BASE_URL") {
+            builder = builder.base_url(base_url);
+        }
+        if let Some(requests) = set("HIGHWAY_REQUESTS_PER_MINUTE") {
+            let number = requests.trim().parse().map_err(|_| {
+                let came = clean(&requests, "");
+                Error::config(format!(
+                    "HIGHWAY_REQUESTS_PER_MINUTE is `{came}`; expected a number such as 50, or 0 for no limit"
+                ))
+            })?;
+            builder = builder.requests_per_minute(number);
+        }
+        Ok(builder)
     }
 
     /// Where requests go. Default: `https://api.highwayapi.ai`.
@@ -135,10 +181,23 @@ impl ClientBuilder {
         self
     }
 
-    /// The pause between polls: it grows from the start to the end of this range. Default: 1 s to 5 s. At least 10 ms
-    /// and at most an hour.
+    /// The shortest and the longest pause between two polls of a task. Default: 1 s to 60 s. At least 10 ms and at most an
+    /// hour. In these bounds a task is asked after rarely while it cannot be done, often when it is likely, and ever more
+    /// rarely after that; how long tasks run is learnt while they do, by length and resolution. A request is taken to be
+    /// worth half the shortest pause of lag. Both the same: polls come evenly.
     pub fn poll_interval(mut self, poll_interval: RangeInclusive<Duration>) -> Self {
         self.poll_interval = poll_interval;
+        self
+    }
+
+    /// How many requests, polls and submits together, all clones of the client send in a minute at most; what is beyond
+    /// that waits, submits first (they take turns with polls that have been due for a minute). 0: no limit. Default: 50, for so many are allowed for Veo 3.1 as far as the vendor's
+    /// documentation says; no limit for a service on this machine, such as the sandbox. Several programs on one account
+    /// must share its budget.
+    ///
+    /// Where an answer of 429 or 503 asks to be left alone for some time (`Retry-After`), nothing at all is sent until then.
+    pub fn requests_per_minute(mut self, requests_per_minute: u32) -> Self {
+        self.requests_per_minute = Some(requests_per_minute);
         self
     }
 
@@ -171,16 +230,20 @@ impl ClientBuilder {
             if direct { builder.no_proxy() } else { builder }
         };
         let tls = |error: reqwest::Error| Error::config("TLS cannot be set up").with_source(error.without_url());
+        // Repeating a request is decided in one place only, and that is not the HTTP library.
+        let api = new().redirect(Policy::none()).retry(reqwest::retry::never()).build().map_err(tls)?;
+        let (base_url, hooks) = (url.as_str().trim_end_matches('/').to_owned(), Hooks::new(hooks));
+        let limit = self.requests_per_minute.unwrap_or(if direct { 0 } else { REQUESTS_PER_MINUTE });
         Ok(Client(Arc::new(Inner {
-            base_url: url.as_str().trim_end_matches('/').to_owned(),
+            raw: raw::Client::new_with_client(&base_url, api.clone(), hooks.clone()),
+            base_url,
             key,
-            hooks: Hooks::new(hooks),
-            // Repeating a request is decided in one place only, and that is not the HTTP library.
-            api: new().redirect(Policy::none()).retry(reqwest::retry::never()).build().map_err(tls)?,
+            hooks,
+            api,
             files: new().redirect(Policy::limited(5)).read_timeout(self.idle_timeout).build().map_err(tls)?,
             idle_timeout: self.idle_timeout,
             wait_timeout: self.wait_timeout,
-            poll_interval: polite(self.poll_interval),
+            schedule: Schedule::new(polite(self.poll_interval), Some(limit).filter(|&limit| limit > 0)),
             submit_attempts: self.submit_attempts,
         })))
     }

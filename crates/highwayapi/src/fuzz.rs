@@ -17,9 +17,9 @@ use crate::answer::{Answer, failure};
 use crate::frame::Sent;
 use crate::frame::header::Header;
 use crate::retry::{self, backoff};
+use crate::retry::{LONGEST_PAUSE, LONGEST_WISH};
 use crate::submit::{accepted, refused};
 use crate::task::essentials;
-use crate::wait::{LONGEST_PAUSE, LONGEST_WISH};
 use crate::{AspectRatio, Charged, Client, Error, Frame, PictureKind, TaskId, TaskResult, TaskStatus, mp4};
 
 /// Stands in seeds and dictionaries, and never in what is said.

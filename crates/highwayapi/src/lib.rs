@@ -50,6 +50,7 @@ mod options;
 mod redact;
 mod request;
 mod retry;
+mod schedule;
 mod submit;
 mod task;
 mod tls;

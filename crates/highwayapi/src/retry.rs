@@ -4,6 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
+/// Between two tries. Where a single call is asked to wait longer, its caller is told instead.
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// What a service asks for may be more than clocks count; longer than this nobody waits.
+pub(crate) const LONGEST_WISH: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What `Retry-After` asks for, in seconds or as a date; nonsense is as good as none.
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();

@@ -12,12 +12,11 @@ use tokio::time::sleep;
 use crate::answer::{Answer, failure, silence};
 use crate::error::Kind;
 use crate::redact::clean;
-use crate::retry::{backoff, left_alone};
+use crate::retry::{LONGEST_PAUSE, backoff, left_alone};
+use crate::schedule::Wish;
 use crate::{Charged, Client, Error, FirstLastFrame, Result, Task, TaskId};
 
 const WHAT: &str = "the submit";
-/// A longer wish for a pause is not slept through but told to the caller.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// A submit that did not bring a task.
 pub(crate) struct Failure {
@@ -64,15 +63,19 @@ impl Client {
                 () = &mut stop => {
                     return Err(told(Error::new(Kind::Stopped, Charged::No, "the submit was stopped before it was accepted")));
                 }
-                () = sleep(pause) => {}
+                turn = async {
+                    sleep(pause).await;
+                    self.turn(Wish::Submit(self.0.schedule.now()), WHAT, Charged::No).await
+                } => turn.map_err(told)?,
             }
             let failure = match self.submit_once(request).await {
                 Ok(id) => {
                     tracing::info!(task_id = %id, "submitted");
-                    return Ok(Task::submitted(self.clone(), id));
+                    return Ok(Task::submitted(self.clone(), id, request.options()));
                 }
                 Err(failure) => failure,
             };
+            self.heed(&failure.error);
             let asked = failure.error.retry_after();
             if !failure.again || attempt >= self.0.submit_attempts {
                 return Err(failure.error);

@@ -2,19 +2,22 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use highwayapi_raw as raw;
 use highwayapi_raw::types;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::answer::{self, Answer, failure, silence};
-use crate::error::Kind;
+use crate::error::Kind as ErrorKind;
 use crate::redact::clean;
+use crate::schedule::{Kind, Wish};
 use crate::wait::Events;
-use crate::{Charged, Client, Error, Event, Result, TaskResult};
+use crate::{Charged, Client, Error, Event, Options, Result, TaskResult};
 
+const WHAT: &str = "the poll";
 /// A poll is small: one that takes longer than this hangs. Less, where the client waits less for anything.
 const POLL_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -72,19 +75,29 @@ pub struct Task {
     id: TaskId,
     /// Whether the service is known to have this task.
     pub(crate) seen: bool,
-    /// Submitted just now: it cannot be done yet.
-    pub(crate) new: bool,
+    /// When it was submitted, where that is known.
+    born: Option<Born>,
+    /// What to expect of it, where that is known.
+    pub(crate) kind: Option<Kind>,
     pub(crate) wait_timeout: Duration,
 }
 
+/// The age that something had at some time. (Clocks need not go back to its birth.)
+#[derive(Clone, Copy, Debug)]
+struct Born {
+    at: Instant,
+    age: Duration,
+}
+
 impl Task {
-    pub(crate) fn submitted(client: Client, id: TaskId) -> Self {
-        Self { seen: true, new: true, ..Self::known(client, id) }
+    pub(crate) fn submitted(client: Client, id: TaskId, options: &Options) -> Self {
+        let born = Born { at: Instant::now(), age: Duration::ZERO };
+        Self { seen: true, born: Some(born), kind: Some(Kind::of(options)), ..Self::known(client, id) }
     }
 
     pub(crate) fn known(client: Client, id: TaskId) -> Self {
         let wait_timeout = client.0.wait_timeout;
-        Self { client, id, seen: false, new: false, wait_timeout }
+        Self { client, id, seen: false, born: None, kind: None, wait_timeout }
     }
 
     /// Says that the submit of this task is known to have been accepted, as from a record of it. Then a 404 is passed
@@ -92,6 +105,19 @@ impl Task {
     #[must_use]
     pub fn accepted(self) -> Self {
         Self { seen: true, ..self }
+    }
+
+    /// Says when this task was submitted and what for, as from a record of it: then it is asked after when tasks of its kind
+    /// are done, and it is learnt from. A time that is still to come is taken for none.
+    #[must_use]
+    pub fn submitted_at(self, time: SystemTime, options: &Options) -> Self {
+        let age = SystemTime::now().duration_since(time).ok();
+        Self { born: age.map(|age| Born { at: Instant::now(), age }), kind: Some(Kind::of(options)), ..self }
+    }
+
+    /// For how long the task has been there, where that is known.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        self.born.map(|born| born.age + born.at.elapsed())
     }
 
     /// The id. Keep it: with it everything after the submit can be done again.
@@ -104,19 +130,31 @@ impl Task {
         Self { wait_timeout, ..self }
     }
 
-    /// Asks once how far the task is. One GET, not repeated.
+    /// Asks once how far the task is. One GET, not repeated; it waits its turn in the client's
+    /// [`crate::ClientBuilder::requests_per_minute`].
     ///
     /// A failed task is an `Ok` here: its [`TaskResult::status`] says so.
     ///
     /// # Errors
     ///
-    /// When no answer comes or it cannot be understood. The task is not touched by that.
+    /// When no answer comes or it cannot be understood, or the service asked to be left alone for more than a minute. The
+    /// task is not touched by that.
     pub async fn poll(&self) -> Result<TaskResult> {
-        const WHAT: &str = "the poll";
-        // Of a task that nobody has seen yet nothing is known.
-        let paid = if self.seen { Charged::Yes } else { Charged::Unknown };
+        let wish = Wish::Poll(self.client.0.schedule.now());
+        self.client.turn(wish, WHAT, self.paid()).await.map_err(|error| error.with_task(&self.id))?;
+        self.ask().await
+    }
+
+    /// Of a task that nobody has seen yet nothing is known.
+    fn paid(&self) -> Charged {
+        if self.seen { Charged::Yes } else { Charged::Unknown }
+    }
+
+    /// As `poll`, for whoever has waited for the turn.
+    pub(crate) async fn ask(&self) -> Result<TaskResult> {
+        let paid = self.paid();
         let limit = POLL_TIMEOUT.min(self.client.0.idle_timeout);
-        let client = self.client.raw(self.client.0.hooks.clone());
+        let client = &self.client.0.raw;
         let id = types::TaskId(self.id.0.clone());
         let answer = async {
             match client.get_task_result(&id).await {
@@ -137,7 +175,10 @@ impl Task {
             }
         };
         let answer = tokio::time::timeout(limit, answer).await;
-        answer.unwrap_or_else(|_| Err(silence(WHAT, paid, limit))).map_err(|error| error.with_task(&self.id))
+        answer.unwrap_or_else(|_| Err(silence(WHAT, paid, limit))).map_err(|error| {
+            self.client.heed(&error);
+            error.with_task(&self.id)
+        })
     }
 
     /// Unless it is that of another task.
@@ -147,8 +188,7 @@ impl Task {
             Some(other) => {
                 let other = clean(&other.0, &self.client.0.key);
                 let text = format!("the poll of task {} was answered with task {other}", self.id);
-                let charged = if self.seen { Charged::Yes } else { Charged::Unknown };
-                Err(Error::new(Kind::Answer, charged, text))
+                Err(Error::new(ErrorKind::Answer, self.paid(), text))
             }
         }
     }
@@ -170,7 +210,7 @@ impl Task {
                 Some(Err(error)) => return Err(error),
                 None => {
                     let text = format!("waiting for task {} ended without a result", self.id);
-                    return Err(Error::new(Kind::Answer, Charged::Yes, text).with_task(&self.id));
+                    return Err(Error::new(ErrorKind::Answer, Charged::Yes, text).with_task(&self.id));
                 }
             }
         }

@@ -63,6 +63,7 @@ pub struct TaskResult {
     seed: Option<u64>,
     reason: Option<String>,
     videos: Vec<Video>,
+    run_time: Option<Duration>,
 }
 
 impl TaskResult {
@@ -78,7 +79,18 @@ impl TaskResult {
             seed: raw.extra.and_then(|extra| extra.seed).and_then(whole),
             reason: reason.map(|text| clean(&text, &client.0.key)).find(|text| !text.is_empty()),
             videos: videos.filter_map(|(index, video)| Video::new(client, task_id, index, video)).collect(),
+            run_time: None,
         }
+    }
+
+    pub(crate) fn ran_for(self, run_time: Option<Duration>) -> Self {
+        Self { run_time, ..self }
+    }
+
+    /// How long the task ran from its submit until it was done, as nearly as [`crate::Task::wait`] saw it; not known where
+    /// it was done before it was waited for. For [`crate::Client::learn`].
+    pub fn run_time(&self) -> Option<Duration> {
+        self.run_time
     }
 
     /// The task that this is about.

@@ -1,4 +1,4 @@
-//! Waiting for a task: paced polls, a budget for those that fail, a time limit.
+//! Waiting for a task: polls when the schedule says so, a budget for those that fail, a time limit.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,18 +9,16 @@ use futures_core::Stream;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::error::Kind;
-use crate::retry::backoff;
+use crate::retry::{LONGEST_PAUSE, LONGEST_WISH, backoff};
+use crate::schedule::Wish;
 use crate::{Charged, Error, Result, Task, TaskResult, TaskStatus};
 
 /// So many polls may fail in a row: with the pauses between them an outage of some minutes.
 const FAILURES: u32 = 12;
-pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// What a service asks for may be more than clocks count; longer than this nobody waits.
-pub(crate) const LONGEST_WISH: Duration = Duration::from_secs(24 * 60 * 60);
 /// So often a task that has succeeded is asked for its videos: they may come later than the word.
 const LOOKS: u32 = 4;
-/// How fast the pause between polls grows.
-const GROWTH: f64 = 1.4;
+/// A task of which no more time has passed than this was submitted just now.
+const YOUNG: Duration = Duration::from_secs(1);
 
 /// What happens while a task is waited for.
 #[derive(Debug)]
@@ -113,10 +111,13 @@ impl std::fmt::Debug for Events {
 
 struct Waiter {
     task: Task,
+    begun: Instant,
     /// `None`: longer than clocks count.
     deadline: Option<Instant>,
     next_poll: Instant,
-    interval: Duration,
+    /// The age at which the task was last known not to be done.
+    running_at: Option<Duration>,
+    run_time: Option<Duration>,
     failures: u32,
     /// How often the task had succeeded and no video was there.
     looks: u32,
@@ -127,12 +128,15 @@ struct Waiter {
 impl Waiter {
     fn new(task: Task) -> Self {
         let now = Instant::now();
-        let interval = *task.client.0.poll_interval.start();
+        // A task that was submitted just now is not done yet; one from earlier may be.
+        let running_at = task.age().filter(|&age| age <= YOUNG);
+        let pause = running_at.map(|age| task.client.0.schedule.pause(task.kind, age));
         Self {
+            begun: now,
             deadline: now.checked_add(task.wait_timeout),
-            // A task that was submitted just now is not done yet; one from earlier may be.
-            next_poll: if task.new { now + interval } else { now },
-            interval,
+            next_poll: now + pause.unwrap_or_default(),
+            running_at,
+            run_time: None,
             failures: 0,
             looks: 0,
             last_failure: None,
@@ -148,9 +152,12 @@ impl Waiter {
     async fn next(&mut self) -> Result<Event> {
         let poll = async {
             sleep_until(self.next_poll).await;
-            self.task.poll().await
+            let schedule = &self.task.client.0.schedule;
+            schedule.turn(Wish::Poll(schedule.now())).await;
+            let age = self.task.age();
+            (age, self.task.ask().await)
         };
-        let answer = match self.deadline {
+        let (age, answer) = match self.deadline {
             Some(deadline) => timeout_at(deadline, poll).await.map_err(|_| self.time_limit())?,
             None => poll.await,
         };
@@ -158,27 +165,43 @@ impl Waiter {
             Ok(result) => {
                 (self.failures, self.last_failure) = (0, None);
                 self.task.seen = true;
-                self.judge(result)
+                self.judge(result, age)
             }
             Err(error) => self.tolerate(error),
         }
     }
 
-    fn judge(&mut self, result: TaskResult) -> Result<Event> {
+    /// `age` is that of the task when it was asked.
+    fn judge(&mut self, result: TaskResult, age: Option<Duration>) -> Result<Event> {
+        let over = matches!(result.status(), TaskStatus::Succeeded | TaskStatus::Failed);
         let early =
             *result.status() == TaskStatus::Succeeded && result.videos().is_empty() && result.reason().is_none();
-        self.looks += u32::from(early);
-        match result.status() {
-            TaskStatus::Succeeded | TaskStatus::Failed if !early || self.looks == LOOKS => {
-                result.finished().map(Event::Done)
-            }
-            _ => {
-                let longest = *self.task.client.0.poll_interval.end();
-                self.next_poll = Instant::now() + self.interval;
-                self.interval = self.interval.mul_f64(GROWTH).min(longest);
-                Ok(Event::Progress(result))
-            }
+        if self.looks == 0 {
+            self.learn(age, over);
         }
+        self.looks += u32::from(early);
+        if over && (!early || self.looks == LOOKS) {
+            return result.ran_for(self.run_time).finished().map(Event::Done);
+        }
+        let schedule = &self.task.client.0.schedule;
+        let pause = match (self.looks, age) {
+            (0, Some(age)) => schedule.pause(self.task.kind, age),
+            (0, None) => schedule.pause_of_unknown(self.begun.elapsed()),
+            (looks, _) => schedule.shortest() * looks,
+        };
+        self.next_poll = Instant::now() + pause;
+        Ok(Event::Progress(result))
+    }
+
+    /// A task that is done when it is first asked after has been so for nobody knows how long, unless it is young.
+    fn learn(&mut self, age: Option<Duration>, over: bool) {
+        let schedule = &self.task.client.0.schedule;
+        if let (Some(from), Some(asked)) = (self.running_at, age) {
+            let to = if over { self.task.age().unwrap_or(asked) } else { asked };
+            schedule.observe(self.task.kind, from..=to.max(from), over);
+            self.run_time = over.then(|| from + (to.max(from) - from) / 2);
+        }
+        self.running_at = age;
     }
 
     fn tolerate(&mut self, error: Error) -> Result<Event> {

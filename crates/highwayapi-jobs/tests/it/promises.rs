@@ -1,6 +1,7 @@
 //! What the record promises, against a service that does its worst.
 
 mod clips;
+mod learnt;
 mod lost;
 mod resolve;
 mod same;
