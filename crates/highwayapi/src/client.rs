@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use highwayapi_raw as raw;
@@ -26,8 +26,10 @@ pub(crate) struct Inner {
     pub(crate) hooks: Hooks,
     /// To the service: with the key, following nothing.
     pub(crate) api: reqwest::Client,
-    /// To file hosts: knows no key.
-    pub(crate) files: reqwest::Client,
+    /// To file hosts: knows no key. Not there before the first video is fetched: it reads all the certificates that the
+    /// system trusts.
+    files: OnceLock<reqwest::Client>,
+    direct: bool,
     pub(crate) idle_timeout: Duration,
     pub(crate) wait_timeout: Duration,
     pub(crate) poll_interval: RangeInclusive<Duration>,
@@ -73,6 +75,15 @@ impl Client {
     /// Where requests go.
     pub fn base_url(&self) -> &str {
         &self.0.base_url
+    }
+
+    /// The client for file hosts.
+    pub(crate) fn files(&self) -> reqwest::Result<&reqwest::Client> {
+        if let Some(files) = self.0.files.get() {
+            return Ok(files);
+        }
+        let files = http(self.0.direct).redirect(Policy::limited(5)).read_timeout(self.0.idle_timeout).build()?;
+        Ok(self.0.files.get_or_init(|| files))
     }
 
     pub(crate) fn raw(&self, hooks: Hooks) -> raw::Client {
@@ -165,19 +176,19 @@ impl ClientBuilder {
         let url = base_url(&self.base_url)?;
         // A proxy of the environment has no business between us and a sandbox on this machine.
         let direct = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-        let new = || {
-            let builder =
-                reqwest::Client::builder().http1_only().connect_timeout(Duration::from_secs(10)).referer(false);
-            if direct { builder.no_proxy() } else { builder }
-        };
+        // Repeating a request is decided in one place only, and that is not the HTTP library.
+        let api = http(direct).redirect(Policy::none()).retry(reqwest::retry::never());
+        // Not even a proxy is spoken to over TLS then, and reading what the system trusts takes longer than all the rest.
+        #[cfg(any(feature = "rustls", feature = "native-tls"))]
+        let api = if direct && url.scheme() == "http" { api.tls_certs_only([]) } else { api };
         let tls = |error: reqwest::Error| Error::config("TLS cannot be set up").with_source(error.without_url());
         Ok(Client(Arc::new(Inner {
             base_url: url.as_str().trim_end_matches('/').to_owned(),
             key,
             hooks: Hooks::new(hooks),
-            // Repeating a request is decided in one place only, and that is not the HTTP library.
-            api: new().redirect(Policy::none()).retry(reqwest::retry::never()).build().map_err(tls)?,
-            files: new().redirect(Policy::limited(5)).read_timeout(self.idle_timeout).build().map_err(tls)?,
+            api: api.build().map_err(tls)?,
+            files: OnceLock::new(),
+            direct,
             idle_timeout: self.idle_timeout,
             wait_timeout: self.wait_timeout,
             poll_interval: polite(self.poll_interval),
@@ -190,6 +201,12 @@ impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder").finish_non_exhaustive()
     }
+}
+
+/// What both clients have in common.
+fn http(direct: bool) -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder().http1_only().connect_timeout(Duration::from_secs(10)).referer(false);
+    if direct { builder.no_proxy() } else { builder }
 }
 
 /// Neither without a pause nor for ever.
