@@ -1,6 +1,8 @@
-//! Submits two pictures, or downloads a video, and says how much memory that took above what the idle program has, in KiB.
+//! Submits two pictures, so many times at once, or downloads a video, and says how much memory that took above what the
+//! idle program has, in KiB.
 //!
-//! A process of its own, so that nobody else's memory is counted. Linux only.
+//! A process of its own, so that nobody else's memory is counted, with one thread for what does not block, as the command
+//! has. Linux only.
 
 use std::error::Error;
 use std::fs;
@@ -11,22 +13,29 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let usage = "usage: memory-probe BASE_URL submit FIRST LAST | memory-probe BASE_URL download TASK_ID FILE";
-    let [base_url, what, one, other] = args.as_slice() else { return Err(usage.into()) };
+    let usage = "usage: memory-probe BASE_URL submit COUNT FIRST LAST | memory-probe BASE_URL download TASK_ID FILE";
+    let [base_url, what @ ..] = args.as_slice() else { return Err(usage.into()) };
     let client = Client::builder("sk-1").base_url(base_url).build()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 
     // From here on the highest mark is counted anew: it starts at what is resident now.
     fs::write("/proc/self/clear_refs", "5")?;
     let idle = highest_resident()?;
-    match what.as_str() {
-        "submit" => {
-            let clip = FirstLastFrame::new(Frame::open(one)?, Frame::open(other)?, "dusk falls");
-            drop(runtime.block_on(client.submit(&clip))?);
-        }
-        "download" => runtime.block_on(async {
-            let result = client.task(one.parse()?).poll().await?;
-            result.videos()[0].download(other).await.map(drop)
+    match what.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["submit", count, first, last] => runtime.block_on(async {
+            let clip = FirstLastFrame::new(Frame::open(first)?, Frame::open(last)?, "dusk falls");
+            let submits = (0..count.parse()?).map(|_| {
+                let (client, clip) = (client.clone(), clip.clone());
+                tokio::spawn(async move { client.submit(&clip).await.map(drop) })
+            });
+            for submit in submits.collect::<Vec<_>>() {
+                submit.await??;
+            }
+            Result::Ok(())
+        })?,
+        ["download", task_id, file] => runtime.block_on(async {
+            let result = client.task(task_id.parse()?).poll().await?;
+            result.videos()[0].download(file).await.map(drop)
         })?,
         _ => return Err(usage.into()),
     }

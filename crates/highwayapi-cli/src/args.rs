@@ -80,6 +80,17 @@ impl Command {
         service.base_url.as_ref().map(|url| format!(" --base-url {url}")).unwrap_or_default()
     }
 
+    /// Whether this process is to be the service, too.
+    pub(crate) fn has_sandbox(&self) -> bool {
+        match self {
+            #[cfg(feature = "sandbox")]
+            Self::Generate(generate) => generate.sandbox,
+            #[cfg(feature = "sandbox")]
+            Self::Sandbox(_) => true,
+            _ => false,
+        }
+    }
+
     pub(crate) fn json(&self) -> bool {
         match self {
             Self::Generate(generate) => generate.json,

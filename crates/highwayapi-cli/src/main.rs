@@ -21,13 +21,19 @@ use std::process::ExitCode;
 use args::{Args, Command};
 use clap::Parser;
 use exit::Failure;
+use tokio::runtime;
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => return exit::usage(&error),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    // One thread, and others only for what may block; a sandbox serves and renders.
+    let mut runtime = match args.command.has_sandbox() {
+        true => runtime::Builder::new_multi_thread(),
+        false => runtime::Builder::new_current_thread(),
+    };
+    let runtime = match runtime.worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             say::err(format_args!("highway: no threads: {error}"));

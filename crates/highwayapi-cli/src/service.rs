@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use highwayapi::{Client, ClientBuilder};
+use highwayapi::ClientBuilder;
 use highwayapi_jobs::{Jobs, Ledger};
 
 use crate::args::Service;
@@ -11,7 +11,9 @@ use crate::exit::Failure;
 /// The user's record, with a client of the service. `wait` is for how long a task is waited for.
 pub(crate) async fn jobs(service: &Service, wait: Option<Duration>) -> Result<Jobs, Failure> {
     let client = client(service, wait)?;
-    Ok(Jobs::new(client, ledger().await?))
+    // While the disk is waited for, the client reads which certificates the system trusts.
+    let (ledger, client) = tokio::join!(ledger(), async { client.build() });
+    Ok(Jobs::new(client?, ledger?))
 }
 
 /// The user's record alone.
@@ -20,7 +22,7 @@ pub(crate) async fn ledger() -> Result<Ledger, Failure> {
     opened.map_err(|error| Failure::bad_input(format!("the record cannot be opened: {error}")))?.map_err(Failure::from)
 }
 
-fn client(service: &Service, wait: Option<Duration>) -> Result<Client, Failure> {
+fn client(service: &Service, wait: Option<Duration>) -> Result<ClientBuilder, Failure> {
     let mut builder = ClientBuilder::from_env()?;
     if let Some(base_url) = &service.base_url {
         builder = builder.base_url(base_url);
@@ -31,5 +33,5 @@ fn client(service: &Service, wait: Option<Duration>) -> Result<Client, Failure> 
     if let Some(wait) = wait {
         builder = builder.wait_timeout(wait);
     }
-    Ok(builder.idle_timeout(service.idle_timeout).build()?)
+    Ok(builder.idle_timeout(service.idle_timeout))
 }

@@ -7,17 +7,22 @@
 use std::fmt;
 use std::io::{self, Read};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use base64::engine::{Engine, Simd, general_purpose::PAD};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// Bytes of a picture that are read and encoded at once: a multiple of three, so that no chunk but the last is padded.
-const CHUNK: usize = 48 * 1024;
+/// Bytes of a picture that make one chunk: few enough that many uploads fit in memory, enough that going to another
+/// thread for them is cheap. Like `PIECE` a multiple of three, so that nothing but a picture's end is padded.
+const CHUNK: usize = 96 * 1024;
+
+/// Bytes that are read and encoded at once: the processor's nearest cache holds them.
+const PIECE: usize = 24 * 1024;
 
 /// A picture of known length that can be read more than once.
 pub trait Source: Send + Sync {
@@ -76,13 +81,15 @@ impl Upload {
         let mut from = 0;
         for (cut, source) in cuts {
             parts.push(Part::Json(Bytes::copy_from_slice(&json[from..cut])));
-            parts.push(Part::Picture(source));
+            parts.push(Part::Picture(Picture::new(source)));
             from = cut;
         }
         parts.push(Part::Json(Bytes::copy_from_slice(&json[from..])));
         let left = parts.iter().map(Part::len).sum();
         parts.reverse();
-        Ok(StreamedBody { parts, reading: None, left, sent: Arc::clone(&self.sent) })
+        let (give_back, buffer) = mpsc::channel(1);
+        let _ = give_back.try_send(Vec::new());
+        Ok(StreamedBody { parts, reading: None, buffer, give_back, left, sent: Arc::clone(&self.sent) })
     }
 }
 
@@ -103,27 +110,36 @@ fn end_of_value(json: &[u8], field: &str) -> Option<usize> {
 
 enum Part {
     Json(Bytes),
-    Picture(Arc<dyn Source>),
+    Picture(Picture),
 }
 
 impl Part {
     fn len(&self) -> u64 {
         match self {
             Self::Json(json) => json.len() as u64,
-            Self::Picture(source) => source.size().div_ceil(3) * 4,
+            Self::Picture(picture) => picture.left.div_ceil(3) * 4,
         }
     }
 }
 
 /// The body of a submit, of exactly known length.
+///
+/// All chunks of pictures are of one buffer, and each comes only once the one before it was dropped: there is one chunk in
+/// memory, however many whoever sends the body would queue.
 pub struct StreamedBody {
     /// What is still to be sent, the next part last.
     parts: Vec<Part>,
-    /// The picture that is being sent.
-    reading: Option<JoinHandle<io::Result<(Picture, Bytes)>>>,
+    /// The picture of which a chunk is being read.
+    reading: Option<Reading>,
+    /// Comes back from each chunk that was in it.
+    buffer: mpsc::Receiver<Vec<u8>>,
+    give_back: mpsc::Sender<Vec<u8>>,
     left: u64,
     sent: Arc<AtomicU64>,
 }
+
+/// Brings the picture back, and its next chunk.
+type Reading = JoinHandle<io::Result<(Picture, Vec<u8>)>>;
 
 impl Body for StreamedBody {
     type Data = Bytes;
@@ -134,20 +150,26 @@ impl Body for StreamedBody {
             if let Some(reading) = &mut self.reading {
                 let read = ready!(Pin::new(reading).poll(context));
                 self.reading = None;
-                let (picture, data) = match read.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
+                let (picture, bytes) = match read.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
                     Ok(read) => read,
                     Err(error) => return Poll::Ready(Some(Err(error))),
                 };
                 if picture.left > 0 {
-                    self.reading = Some(picture.read());
+                    self.parts.push(Part::Picture(picture));
                 }
-                break data;
+                break Bytes::from_owner(Chunk { bytes, give_back: self.give_back.clone() });
             }
             match self.parts.pop() {
                 None => return Poll::Ready(None),
                 Some(Part::Json(json)) => break json,
-                Some(Part::Picture(source)) if source.size() == 0 => {}
-                Some(Part::Picture(source)) => self.reading = Some(Picture::new(source).read()),
+                Some(Part::Picture(picture)) if picture.left == 0 => {}
+                Some(Part::Picture(picture)) => match self.buffer.poll_recv(context) {
+                    Poll::Ready(buffer) => self.reading = Some(picture.read(buffer.unwrap_or_default())),
+                    Poll::Pending => {
+                        self.parts.push(Part::Picture(picture));
+                        return Poll::Pending;
+                    }
+                },
             }
         };
         self.left = self.left.saturating_sub(data.len() as u64);
@@ -164,10 +186,29 @@ impl Body for StreamedBody {
     }
 }
 
+/// Part of a picture, encoded. Its buffer goes back when it is dropped.
+struct Chunk {
+    bytes: Vec<u8>,
+    give_back: mpsc::Sender<Vec<u8>>,
+}
+
+impl AsRef<[u8]> for Chunk {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        let _ = self.give_back.try_send(std::mem::take(&mut self.bytes));
+    }
+}
+
 /// A picture on its way. Reading may block, so each chunk is read and encoded on a thread for that.
 struct Picture {
     source: Arc<dyn Source>,
-    reader: Option<Box<dyn Read + Send>>,
+    /// A lock only because what has a body in it must be `Sync`: nobody shares it.
+    reader: Mutex<Option<Box<dyn Read + Send>>>,
     left: u64,
     raw: Vec<u8>,
 }
@@ -175,20 +216,29 @@ struct Picture {
 impl Picture {
     fn new(source: Arc<dyn Source>) -> Self {
         let left = source.size();
-        Self { source, reader: None, left, raw: Vec::new() }
+        Self { source, reader: Mutex::new(None), left, raw: Vec::new() }
     }
 
-    fn read(self) -> JoinHandle<io::Result<(Self, Bytes)>> {
-        tokio::task::spawn_blocking(|| self.read_blocking())
+    /// Its next chunk, in `buffer`.
+    fn read(mut self, mut buffer: Vec<u8>) -> Reading {
+        tokio::task::spawn_blocking(move || {
+            buffer.clear();
+            buffer.reserve_exact(CHUNK / 3 * 4);
+            while self.left > 0 && buffer.len() < CHUNK / 3 * 4 {
+                self.read_piece(&mut buffer)?;
+            }
+            Ok((self, buffer))
+        })
     }
 
-    fn read_blocking(mut self) -> io::Result<(Self, Bytes)> {
-        let mut reader = match self.reader.take() {
+    fn read_piece(&mut self, buffer: &mut Vec<u8>) -> io::Result<()> {
+        let reader = match self.reader.get_mut().unwrap_or_else(PoisonError::into_inner) {
             Some(reader) => reader,
-            None => self.source.open()?,
+            unopened => unopened.insert(self.source.open()?),
         };
-        let expected = self.left.min(CHUNK as u64);
+        let expected = self.left.min(PIECE as u64);
         self.raw.clear();
+        self.raw.reserve_exact(PIECE);
         let got = reader.by_ref().take(expected).read_to_end(&mut self.raw)? as u64;
         self.left -= got;
         let too_long = self.left == 0 && reader.read(&mut [0])? > 0;
@@ -198,13 +248,10 @@ impl Picture {
             let text = format!("the picture changed while it was sent: {size} bytes expected, {found} found");
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
-        self.reader = Some(reader);
 
-        let mut encoded = vec![0; self.raw.len().div_ceil(3) * 4];
-        Simd::standard(PAD).encode_slice(&self.raw, &mut encoded).map_err(io::Error::other)?;
-        if self.left == 0 {
-            self.raw = Vec::new();
-        }
-        Ok((self, Bytes::from(encoded)))
+        let end = buffer.len();
+        buffer.resize(end + self.raw.len().div_ceil(3) * 4, 0);
+        Simd::standard(PAD).encode_slice(&self.raw, &mut buffer[end..]).map_err(io::Error::other)?;
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use highwayapi_raw as raw;
@@ -33,8 +33,10 @@ pub(crate) struct Inner {
     pub(crate) raw: raw::Client,
     /// To the service: with the key, following nothing.
     pub(crate) api: reqwest::Client,
-    /// To file hosts: knows no key.
-    pub(crate) files: reqwest::Client,
+    /// To file hosts: knows no key. Not there before the first video is fetched: it reads all the certificates that the
+    /// system trusts.
+    files: OnceLock<reqwest::Client>,
+    direct: bool,
     pub(crate) idle_timeout: Duration,
     pub(crate) wait_timeout: Duration,
     pub(crate) schedule: Schedule,
@@ -107,6 +109,15 @@ impl Client {
         if let (Some(429 | 503), Some(asked)) = (error.status(), error.retry_after()) {
             self.0.schedule.leave_alone(asked.min(LONGEST_WISH));
         }
+    }
+
+    /// The client for file hosts.
+    pub(crate) fn files(&self) -> reqwest::Result<&reqwest::Client> {
+        if let Some(files) = self.0.files.get() {
+            return Ok(files);
+        }
+        let files = http(self.0.direct).redirect(Policy::limited(5)).read_timeout(self.0.idle_timeout).build()?;
+        Ok(self.0.files.get_or_init(|| files))
     }
 
     pub(crate) fn raw(&self, hooks: Hooks) -> raw::Client {
@@ -191,9 +202,9 @@ impl ClientBuilder {
     }
 
     /// How many requests, polls and submits together, all clones of the client send in a minute at most; what is beyond
-    /// that waits, submits first (they take turns with polls that have been due for a minute). 0: no limit. Default: 50, for so many are allowed for Veo 3.1 as far as the vendor's
-    /// documentation says; no limit for a service on this machine, such as the sandbox. Several programs on one account
-    /// must share its budget.
+    /// that waits, submits first (they take turns with polls that have been due for a minute). 0: no limit. Default: 50,
+    /// for so many are allowed for Veo 3.1 as far as the vendor's documentation says; no limit for a service on this
+    /// machine, such as the sandbox. Several programs on one account must share its budget.
     ///
     /// Where an answer of 429 or 503 asks to be left alone for some time (`Retry-After`), nothing at all is sent until then.
     pub fn requests_per_minute(mut self, requests_per_minute: u32) -> Self {
@@ -224,14 +235,13 @@ impl ClientBuilder {
         let url = base_url(&self.base_url)?;
         // A proxy of the environment has no business between us and a sandbox on this machine.
         let direct = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-        let new = || {
-            let builder =
-                reqwest::Client::builder().http1_only().connect_timeout(Duration::from_secs(10)).referer(false);
-            if direct { builder.no_proxy() } else { builder }
-        };
-        let tls = |error: reqwest::Error| Error::config("TLS cannot be set up").with_source(error.without_url());
         // Repeating a request is decided in one place only, and that is not the HTTP library.
-        let api = new().redirect(Policy::none()).retry(reqwest::retry::never()).build().map_err(tls)?;
+        let api = http(direct).redirect(Policy::none()).retry(reqwest::retry::never());
+        // Not even a proxy is spoken to over TLS then, and reading what the system trusts takes longer than all the rest.
+        #[cfg(any(feature = "rustls", feature = "native-tls"))]
+        let api = if direct && url.scheme() == "http" { api.tls_certs_only([]) } else { api };
+        let tls = |error: reqwest::Error| Error::config("TLS cannot be set up").with_source(error.without_url());
+        let api = api.build().map_err(tls)?;
         let (base_url, hooks) = (url.as_str().trim_end_matches('/').to_owned(), Hooks::new(hooks));
         let limit = self.requests_per_minute.unwrap_or(if direct { 0 } else { REQUESTS_PER_MINUTE });
         Ok(Client(Arc::new(Inner {
@@ -240,7 +250,8 @@ impl ClientBuilder {
             key,
             hooks,
             api,
-            files: new().redirect(Policy::limited(5)).read_timeout(self.idle_timeout).build().map_err(tls)?,
+            files: OnceLock::new(),
+            direct,
             idle_timeout: self.idle_timeout,
             wait_timeout: self.wait_timeout,
             schedule: Schedule::new(polite(self.poll_interval), Some(limit).filter(|&limit| limit > 0)),
@@ -253,6 +264,12 @@ impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder").finish_non_exhaustive()
     }
+}
+
+/// What both clients have in common.
+fn http(direct: bool) -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder().http1_only().connect_timeout(Duration::from_secs(10)).referer(false);
+    if direct { builder.no_proxy() } else { builder }
 }
 
 /// Neither without a pause nor for ever.

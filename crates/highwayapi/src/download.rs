@@ -4,6 +4,7 @@ mod note;
 mod part;
 mod reply;
 mod transfer;
+mod write;
 
 use std::fmt;
 use std::future::{Future, IntoFuture};

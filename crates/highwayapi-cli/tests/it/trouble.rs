@@ -45,6 +45,18 @@ fn a_submit_whose_answer_is_lost_is_not_repeated() {
     assert!(fake.request().starts_with("POST ") && fake.is_idle());
 }
 
+/// Reading them would take longer than all else before the first byte.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_certificates_are_read_for_a_service_on_this_machine() {
+    let folder = TempDir::new().expect("a folder");
+    let fake = Fake::start(|_, _| answer("200 OK", "", json!({ "task_id": ID }).to_string().as_bytes()));
+    let mut submit = submit(&fake, folder.path());
+    submit.env("SSL_CERT_FILE", "/dev/null").env("SSL_CERT_DIR", folder.path().join("none"));
+    let done = Done::from(submit.output().expect("the command runs"));
+    assert_eq!((done.code, done.stdout.trim()), (Some(0), ID), "{}", done.stderr);
+}
+
 #[cfg(unix)]
 #[test]
 fn the_first_ctrl_c_waits_for_the_answer_and_the_second_leaves() {

@@ -22,9 +22,9 @@ async fn shorter_or_longer() {
     assert_eq!(failure(picture(100, 0)).await, format!("{changed}: 100 bytes expected, 0 found"));
     assert_eq!(failure(picture(100, 101)).await, format!("{changed}: 100 bytes expected, more found"));
     // Beyond the first chunk, and exactly at its end.
-    assert_eq!(failure(picture(100_000, 60_000)).await, format!("{changed}: 100000 bytes expected, 60000 found"));
-    assert_eq!(failure(picture(100_000, 49_152)).await, format!("{changed}: 100000 bytes expected, 49152 found"));
-    assert_eq!(failure(picture(49_152, 49_153)).await, format!("{changed}: 49152 bytes expected, more found"));
+    assert_eq!(failure(picture(200_000, 120_000)).await, format!("{changed}: 200000 bytes expected, 120000 found"));
+    assert_eq!(failure(picture(200_000, 98_304)).await, format!("{changed}: 200000 bytes expected, 98304 found"));
+    assert_eq!(failure(picture(98_304, 98_305)).await, format!("{changed}: 98304 bytes expected, more found"));
 }
 
 #[tokio::test]

@@ -1,12 +1,18 @@
 //! The streamed body is, byte for byte, what serialising the whole request would have given.
 
+use std::future::poll_fn;
+use std::io::{self, Read};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 
 use base64::engine::{Engine, general_purpose::STANDARD};
-use highwayapi_raw::body::Upload;
+use highwayapi_raw::body::{Source, Upload};
 use highwayapi_raw::integers::{DurationSeconds, SampleCount};
 use highwayapi_raw::types::{AspectRatio, FirstLastFrameRequest, PersonGeneration, Resolution};
 use http_body::Body;
+use http_body_util::BodyExt;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -14,8 +20,8 @@ use proptest::sample::select;
 
 use crate::source::{Picture, poured, request};
 
-/// Pictures are read in chunks of this size.
-const CHUNK: usize = 48 * 1024;
+/// Pictures are sent in chunks of this size.
+const CHUNK: usize = 96 * 1024;
 
 /// Sizes where something could go wrong: none, Base64's threes, the ends of chunks, and any.
 fn picture() -> impl Strategy<Value = Vec<u8>> {
@@ -144,6 +150,49 @@ fn a_field_that_is_not_there_is_an_error() {
         let error = upload.body(json.as_bytes()).err().expect(json);
         assert_eq!(error.to_string(), "the request has no text field `image`", "{json}");
     }
+}
+
+/// A picture of three chunks that counts the bytes read of it.
+struct Counted(Arc<AtomicUsize>);
+
+impl Source for Counted {
+    fn size(&self) -> u64 {
+        3 * CHUNK as u64
+    }
+
+    fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        struct Counts(Arc<AtomicUsize>);
+        impl Read for Counts {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let left = 3 * CHUNK - self.0.load(Ordering::SeqCst);
+                let count = left.min(buffer.len());
+                self.0.fetch_add(count, Ordering::SeqCst);
+                Ok(count)
+            }
+        }
+        Ok(Box::new(Counts(Arc::clone(&self.0))))
+    }
+}
+
+#[test]
+fn no_chunk_is_read_before_the_last_one_is_dropped() {
+    let read = Arc::new(AtomicUsize::new(0));
+    let upload = Upload::new().picture("image", Arc::new(Counted(Arc::clone(&read))));
+    let mut body = upload.body(br#"{"image":""}"#).expect("a body");
+    // With one thread that may block, what is done on it comes after all that was to be done before.
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().expect("a runtime");
+    runtime.block_on(async {
+        let json = body.frame().await.expect("a frame").expect("JSON");
+        for chunk in 1..=3 {
+            let held = body.frame().await.expect("a frame").expect("a chunk");
+            let next = poll_fn(|context| Poll::Ready(Pin::new(&mut body).poll_frame(context))).await;
+            assert_eq!(next.is_pending(), chunk < 3);
+            tokio::task::spawn_blocking(|| {}).await.expect("an end");
+            assert_eq!(read.load(Ordering::SeqCst), chunk * CHUNK);
+            drop(held);
+        }
+        drop(json);
+    });
 }
 
 #[test]

@@ -82,5 +82,9 @@ pub(crate) fn request(image: &str, last_image: &str, prompt: &str) -> FirstLastF
 /// All that the streamed body sends.
 pub(crate) async fn poured(upload: &Upload, request: &FirstLastFrameRequest) -> io::Result<Vec<u8>> {
     let json = serde_json::to_vec(request)?;
-    Ok(upload.body(&json)?.collect().await?.to_bytes().to_vec())
+    let (mut body, mut all) = (upload.body(&json)?, Vec::new());
+    while let Some(frame) = body.frame().await {
+        all.extend_from_slice(frame?.data_ref().expect("no trailers"));
+    }
+    Ok(all)
 }

@@ -1,15 +1,14 @@
 //! The file that a video goes to before it is whole.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Seek, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use sha2::{Digest, Sha256};
-
 use super::note::{Note, boot_id};
-use super::reply::{Announced, hex};
+use super::reply::Announced;
+use super::write::{Hashed, Writer};
 use super::{exists, file};
 use crate::mp4::{self, NotMp4};
 use crate::{Error, Result, TaskId};
@@ -23,6 +22,8 @@ pub(super) struct Part {
     note_path: PathBuf,
     file: File,
     note: Note,
+    /// As much of it as was hashed while it was written.
+    hashed: Hashed,
     /// It has its name, or shall stay as it is.
     done: bool,
 }
@@ -66,7 +67,7 @@ impl Part {
                 match known {
                     Some(known) if !is_shared(&left).map_err(unwritable)? => {
                         let note = Note { boot_id: note.boot_id, ..known };
-                        Ok(Self { path, note_path, file: left, note, done: false })
+                        Ok(Self { path, note_path, file: left, note, hashed: Hashed::default(), done: false })
                     }
                     // Perhaps the only one of its kind, and paid for.
                     None if unfinished(target).is_some_and(|other| other != note.task_id) => {
@@ -96,7 +97,8 @@ impl Part {
 
     fn begun(file: File, path: PathBuf, note_path: PathBuf, note: Note) -> io::Result<Self> {
         let mode = mode(&file)?;
-        let part = Self { path, note_path, file, note: Note { mode, ..note }, done: false };
+        let note = Note { mode, ..note };
+        let part = Self { path, note_path, file, note, hashed: Hashed::default(), done: false };
         make_private(&part.file)?;
         remove(&part.note_path)?;
         Ok(part)
@@ -134,14 +136,21 @@ impl Part {
     /// Forgets all that came.
     pub(super) fn empty(&mut self) -> Result<()> {
         self.note.announced = Announced::default();
+        self.hashed = Hashed::default();
         // In this order: what the old note says is never said of new bytes.
         remove(&self.note_path).and_then(|()| self.file.set_len(0)).map_err(|error| self.unwritable(error))
     }
 
     /// To write behind what is there.
-    pub(super) fn writer(&self) -> Result<tokio::fs::File> {
-        let end = self.file.try_clone().and_then(|mut file| file.seek(SeekFrom::End(0)).map(|_| file));
-        end.map(tokio::fs::File::from_std).map_err(|error| self.unwritable(error))
+    pub(super) fn writer(&mut self) -> Result<Writer> {
+        let hashed = std::mem::take(&mut self.hashed);
+        let writer = self.file.try_clone().and_then(|file| Writer::behind(file, hashed));
+        writer.map_err(|error| self.unwritable(error))
+    }
+
+    /// What the writer has hashed need not be read again.
+    pub(super) fn written(&mut self, hashed: Hashed) {
+        self.hashed = hashed;
     }
 
     pub(super) fn unwritable(&self, error: io::Error) -> Error {
@@ -161,8 +170,9 @@ impl Part {
     pub(super) async fn check(&mut self) -> Result<(u64, String), Flaw> {
         let (file, mut note) = (self.file.try_clone()?, self.note.clone());
         let (path, note_path) = (self.path.clone(), self.note_path.clone());
+        let hashed = std::mem::take(&mut self.hashed);
         let check = move || {
-            let (length, sha256) = digest(&file)?;
+            let (length, sha256) = hashed.with_rest_of(&file)?;
             if note.announced.sha256.as_ref().is_some_and(|announced| *announced != sha256) {
                 return Err(Flaw::Digest);
             }
@@ -252,22 +262,6 @@ fn unwritable(path: &Path, error: io::Error) -> Error {
         _ => "",
     };
     file(format!("{} cannot be written{why}", path.display())).with_source(error)
-}
-
-fn digest(mut file: &File) -> io::Result<(u64, String)> {
-    let mut digest = Sha256::new();
-    let mut buffer = vec![0; 64 << 10];
-    let mut length = 0;
-    file.seek(SeekFrom::Start(0))?;
-    loop {
-        match io::Read::read(&mut file, &mut buffer)? {
-            0 => return Ok((length, hex(&digest.finalize()))),
-            read => {
-                digest.update(&buffer[..read]);
-                length += read as u64;
-            }
-        }
-    }
 }
 
 /// Locks it; false when it is another's, or no longer what stands there.

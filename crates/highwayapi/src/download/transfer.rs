@@ -4,7 +4,6 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, IF_RANGE, RANGE};
 use reqwest::{Response, StatusCode};
-use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep};
 
 use super::part::{Flaw, Part};
@@ -183,7 +182,8 @@ impl<'a> Transfer<'a> {
     async fn pour(&mut self) -> Result<(), Setback> {
         // A part that cannot be continued counts for nothing.
         let at = if self.part.announced().can_be_continued() { self.part.length()? } else { 0 };
-        let mut request = self.video.client.0.files.get(&self.link);
+        let files = self.video.client.files().map_err(|error| download("TLS cannot be set up").with_source(error))?;
+        let mut request = files.get(&self.link);
         if let (1.., Some(validator)) = (at, &self.part.announced().validator) {
             request = request.header(RANGE, format!("bytes={at}-")).header(IF_RANGE, validator);
         }
@@ -213,7 +213,15 @@ impl<'a> Transfer<'a> {
         let mut out = self.part.writer()?;
         let (mut since, mut came) = (Instant::now(), 0);
         let broke_off = loop {
-            match response.chunk().await {
+            let chunk = tokio::select! {
+                biased;
+                chunk = response.chunk(), if out.has_room() => chunk,
+                written = out.written() => {
+                    self.tell(written.map_err(|error| self.part.unwritable(error))?);
+                    continue;
+                }
+            };
+            match chunk {
                 Ok(Some(chunk)) => {
                     done += chunk.len() as u64;
                     if done > LARGEST {
@@ -222,8 +230,7 @@ impl<'a> Transfer<'a> {
                     if length.is_some_and(|length| done > length) {
                         break Some(Setback::Changed(download("the file host sent more than it had announced")));
                     }
-                    out.write_all(&chunk).await.map_err(|error| self.part.unwritable(error))?;
-                    self.tell(done);
+                    out.write(&chunk);
                     if since.elapsed() >= patience && length != Some(done) {
                         if came < LEAST {
                             break Some(Setback::Again(too_slow(came, patience)));
@@ -236,7 +243,10 @@ impl<'a> Transfer<'a> {
                 Err(error) => break Some(broken(error)),
             }
         };
-        out.flush().await.map_err(|error| self.part.unwritable(error))?;
+        while out.is_writing() {
+            self.tell(out.written().await.map_err(|error| self.part.unwritable(error))?);
+        }
+        self.part.written(out.hashed());
         match broke_off {
             Some(setback) => Err(setback),
             None => match length {
