@@ -1,0 +1,53 @@
+//! B1 and B2: one submit of two pictures of 20 MB.
+
+use super::at_most;
+use crate::Result;
+use crate::ground::Ground;
+use crate::player::{self, CURL, Kind, LIMIT_NAME, NAIVE, OURS, Runs, rounds};
+use crate::report::{Report, Row, Table, Unit};
+
+const MEMORY: &str = "one submit of 2 × 20 MB, peak memory over idle";
+const CPU: &str = "one submit of 2 × 20 MB, CPU of the client";
+
+pub(crate) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
+    let args = player::submit(1, &ground.pictures);
+    let plain = rounds(ground, &ground.players, "submit", &args, false);
+    let tables = tables(&plain, "");
+    let (memory, cpu) = (&tables[0], &tables[1]);
+    let beside =
+        |name: &str| format!("{name} {}", memory.median(name).map_or("–".to_owned(), |mib| Unit::MiB.number(mib)));
+    let beside = [LIMIT_NAME, NAIVE].map(beside).join(", ");
+    report.goals.extend(at_most("B1", MEMORY, (memory.median(OURS), 1.5), " MiB", beside));
+
+    let times = |other: f64| cpu.median(OURS).map(|ours| ours / other);
+    if let Some(curl) = cpu.median(CURL) {
+        let beside = format!("curl {} ms", Unit::Milliseconds.number(curl));
+        report.goals.extend(at_most("B2", CPU, (times(curl), 1.5), " × curl -T", beside));
+    }
+    let pythons = plain.iter().filter(|runs| runs.player.kind == Kind::Python);
+    let medians = pythons.filter_map(|runs| Some((runs.player.name.as_str(), cpu.median(&runs.player.name)?)));
+    if let Some((name, python)) = medians.min_by(|a, b| a.1.total_cmp(&b.1)) {
+        let beside = format!("{name} {} ms", Unit::Milliseconds.number(python));
+        report.goals.extend(at_most("B2", CPU, (times(python), 0.1), " × the best Python SDK", beside));
+    }
+    report.tables.extend(tables);
+
+    let secure = rounds(ground, &ground.players, "submit", &args, true);
+    report.tables.extend(self::tables(&secure, ", TLS"));
+    Ok(())
+}
+
+fn tables(runs: &[Runs], how: &str) -> [Table; 3] {
+    let table = |bench, what: &str, unit, note: &str, value: fn(&crate::client::Cost) -> f64| Table {
+        bench,
+        what: format!("{what}{how}"),
+        unit,
+        rows: runs.iter().map(|runs| Row::of(runs, value)).collect(),
+        note: note.to_owned(),
+    };
+    [
+        table("B1", MEMORY, Unit::MiB, "", |cost| cost.peak_kib.saturating_sub(cost.idle_kib) as f64 / 1024.0),
+        table("B2", CPU, Unit::Milliseconds, "", |cost| cost.cpu_s * 1e3),
+        table("B2", "the same submit, wall time", Unit::Milliseconds, "", |cost| cost.wall_s * 1e3),
+    ]
+}

@@ -1,0 +1,178 @@
+//! Who is measured, and how one call of a client is had.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::client::{Cost, Said};
+use crate::ground::{Ground, Pictures};
+use crate::{Result, machine};
+
+/// No call takes longer.
+const LIMIT: Duration = Duration::from_secs(180);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Kind {
+    Ours,
+    /// The physical limit.
+    Limit,
+    Curl,
+    Naive,
+    Python,
+    Node,
+}
+
+/// A client that is measured.
+#[derive(Clone)]
+pub(crate) struct Player {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    /// The program and its first arguments, or why there is none.
+    pub(crate) command: std::result::Result<Vec<String>, String>,
+    /// What it can be asked for; everything where it is not said.
+    pub(crate) scenarios: Option<Vec<String>>,
+}
+
+pub(crate) const OURS: &str = "highwayapi";
+pub(crate) const LIMIT_NAME: &str = "limit: a bare loop";
+pub(crate) const CURL: &str = "curl -T, curl -o";
+pub(crate) const NAIVE: &str = "naive generated client";
+
+impl Player {
+    /// The clients of this program.
+    pub(crate) fn own(program: &Path) -> Vec<Self> {
+        let own = |name: &str, kind, client: &str| Self {
+            name: name.to_owned(),
+            kind,
+            command: Ok(vec![program.display().to_string(), "client".to_owned(), client.to_owned()]),
+            scenarios: None,
+        };
+        let curl = |name: &str, client| {
+            let there = Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_ok();
+            let player = own(name, Kind::Curl, client);
+            if there { player } else { Self { command: Err("curl is not installed".to_owned()), ..player } }
+        };
+        vec![
+            own(LIMIT_NAME, Kind::Limit, "bare"),
+            own(OURS, Kind::Ours, "ours"),
+            curl(CURL, "curl"),
+            curl("curl -d", "curl-data"),
+            own(NAIVE, Kind::Naive, "naive"),
+        ]
+    }
+
+    pub(crate) fn is_peer(&self) -> bool {
+        matches!(self.kind, Kind::Python | Kind::Node)
+    }
+
+    /// Why it cannot be asked for this at all.
+    pub(crate) fn lacks(&self, scenario: &str) -> Option<String> {
+        match (&self.command, &self.scenarios) {
+            (Err(why), _) => Some(why.clone()),
+            (Ok(_), Some(known)) if !known.iter().any(|known| known == scenario) => {
+                Some(format!("has no way to {scenario}"))
+            }
+            _ => None,
+        }
+    }
+
+    /// The program, ready for its arguments, in an environment without proxies.
+    pub(crate) fn command(&self, ground: &Ground, tls: bool) -> Result<Command> {
+        let words = self.command.as_ref().map_err(String::as_str)?;
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
+        environment(&mut command, ground, tls);
+        Ok(command)
+    }
+
+    /// One call, on the clients' core.
+    pub(crate) fn call(&self, ground: &Ground, scenario: &str, args: &[String], tls: bool) -> Result<Said> {
+        let mut command = self.command(ground, tls)?;
+        command.arg(scenario).args(args);
+        let output = output(&mut command)?;
+        let last = |bytes: &[u8]| {
+            let text = String::from_utf8_lossy(bytes).into_owned();
+            text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().to_owned()
+        };
+        if !output.status.success() {
+            return Err(format!("{}: {}", output.status, last(&output.stderr)).into());
+        }
+        serde_json::from_str(&last(&output.stdout)).map_err(|_| "it did not say what the call cost".into())
+    }
+}
+
+/// Where the stub is and which certificate to trust, in the words of each runtime.
+pub(crate) fn environment(command: &mut Command, ground: &Ground, tls: bool) {
+    for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        command.env_remove(name);
+    }
+    command.env("NO_PROXY", "127.0.0.1,localhost").env("BENCH_BODY", &ground.pictures.body);
+    command.env("BENCH_URL", if tls { &ground.stub.secure_base } else { &ground.stub.base });
+    if tls {
+        for name in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"] {
+            command.env(name, &ground.stub.certificate);
+        }
+    }
+}
+
+/// What a program prints, on the clients' core and within the limit of time.
+fn output(command: &mut Command) -> Result<std::process::Output> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    machine::pin(machine::CLIENTS)?;
+    let child = command.spawn();
+    machine::unpin()?;
+    let child = child?;
+    let pid = Pid::from_raw(i32::try_from(child.id())?);
+    let (done, waiting) = mpsc::channel();
+    thread::spawn(move || done.send(child.wait_with_output()));
+    if let Ok(output) = waiting.recv_timeout(LIMIT) {
+        return Ok(output?);
+    }
+    kill(pid, Signal::SIGKILL)?;
+    Err(format!("not done within {LIMIT:?}").into())
+}
+
+/// What the runs of one client came to.
+pub(crate) struct Runs {
+    pub(crate) player: Player,
+    /// One of each run, or why there is none.
+    pub(crate) costs: std::result::Result<Vec<Cost>, String>,
+}
+
+/// Every client in turn, and that again for every run, so that what drifts hits all alike. What comes before the first
+/// run warms up and is forgotten.
+pub(crate) fn rounds<'a>(
+    ground: &Ground,
+    players: impl IntoIterator<Item = &'a Player>,
+    scenario: &str,
+    args: &[String],
+    tls: bool,
+) -> Vec<Runs> {
+    let begin = |player: &Player| {
+        let costs = player.lacks(scenario).map_or(Ok(Vec::new()), Err);
+        Runs { player: player.clone(), costs }
+    };
+    let mut all: Vec<Runs> = players.into_iter().map(begin).collect();
+    for round in 0..=ground.runs {
+        for runs in &mut all {
+            let Ok(costs) = &mut runs.costs else { continue };
+            match runs.player.call(ground, scenario, args, tls) {
+                Ok(Said::Cost(_)) if round == 0 => {}
+                Ok(Said::Cost(cost)) => costs.push(cost),
+                Ok(Said::Unsupported { unsupported }) => runs.costs = Err(unsupported),
+                Err(error) => runs.costs = Err(format!("failed: {error}")),
+            }
+        }
+    }
+    all
+}
+
+/// The arguments of so many submits of these pictures.
+pub(crate) fn submit(count: usize, pictures: &Pictures) -> Vec<String> {
+    vec![count.to_string(), pictures.first.display().to_string(), pictures.last.display().to_string()]
+}
