@@ -9,7 +9,7 @@ usage: cargo xtask regen [--check]
   regen           rewrite everything that derives from openapi.yaml
   regen --check   change nothing; fail if anything would change
   bench           measure this client beside its peers and write docs/benchmarks.*
-  bench --only …  some benchmarks, printed and not written; --quick: all, with little of everything
+  bench --only …  some benchmarks, printed and not written; --quick: all, with little of everything";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();

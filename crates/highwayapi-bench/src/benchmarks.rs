@@ -1,5 +1,10 @@
 //! The benchmarks B1 to B8.
 
+mod download;
+mod many;
+mod polls;
+mod sandbox;
+mod start;
 mod submit;
 
 use crate::Result;
@@ -9,7 +14,14 @@ use crate::report::{Goal, Report};
 type Benchmark = fn(&Ground, &mut Report) -> Result<()>;
 
 /// Those that are measured by the same calls stand together.
-pub(crate) const ALL: &[(&[&str], Benchmark)] = &[(&["B1", "B2"], submit::run)];
+pub(crate) const ALL: &[(&[&str], Benchmark)] = &[
+    (&["B1", "B2"], submit::run),
+    (&["B3"], many::run),
+    (&["B4"], polls::run),
+    (&["B5"], download::run),
+    (&["B6"], start::run),
+    (&["B7"], sandbox::run),
+];
 
 /// A goal that is a number not to be exceeded. Nothing where it could not be measured.
 fn at_most(

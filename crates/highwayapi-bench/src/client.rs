@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::tasks::Polled;
+pub(crate) use self::curl::{Body, submit as curl_submit};
+pub(crate) use self::tasks::{Polled, Waited};
 use crate::Result;
 
 pub(crate) const KEY: &str = "bench-key";

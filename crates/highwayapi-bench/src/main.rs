@@ -6,6 +6,7 @@
 mod benchmarks;
 mod client;
 mod ground;
+mod load;
 mod machine;
 mod peers;
 mod player;

@@ -1,5 +1,6 @@
 //! Who is measured, and how one call of a client is had.
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -66,10 +67,6 @@ impl Player {
         ]
     }
 
-    pub(crate) fn is_peer(&self) -> bool {
-        matches!(self.kind, Kind::Python | Kind::Node)
-    }
-
     /// Why it cannot be asked for this at all.
     pub(crate) fn lacks(&self, scenario: &str) -> Option<String> {
         match (&self.command, &self.scenarios) {
@@ -94,7 +91,11 @@ impl Player {
     pub(crate) fn call(&self, ground: &Ground, scenario: &str, args: &[String], tls: bool) -> Result<Said> {
         let mut command = self.command(ground, tls)?;
         command.arg(scenario).args(args);
+        let fetched = args.first().filter(|_| scenario == "download").map(Path::new);
+        let begone = || fetched.map(fs::remove_file);
+        begone();
         let output = output(&mut command)?;
+        begone();
         let last = |bytes: &[u8]| {
             let text = String::from_utf8_lossy(bytes).into_owned();
             text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().to_owned()

@@ -20,7 +20,7 @@ use self::answers::{Answer, Answers};
 use self::book::Book;
 use self::clip::Clip;
 use self::http::{Connection, Head};
-pub(crate) use self::remote::{Counts, Remote, control};
+pub(crate) use self::remote::{Remote, control};
 use crate::Result;
 
 /// Below this path the harness talks to the stub; nothing of that is counted.

@@ -23,9 +23,7 @@ pub(crate) struct Remote {
 /// What it has counted.
 #[derive(Deserialize)]
 pub(crate) struct Counts {
-    pub(crate) posts: u64,
     pub(crate) gets: u64,
-    pub(crate) bytes_in: u64,
     /// Of the clip alone.
     pub(crate) bytes_out: u64,
     /// When the first byte of the first request was there.
