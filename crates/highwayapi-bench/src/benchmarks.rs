@@ -7,9 +7,12 @@ mod sandbox;
 mod start;
 mod submit;
 
+pub(crate) use self::download::MEMORY as DOWNLOAD_MEMORY;
+pub(crate) use self::start::COLD as COLD_START;
+pub(crate) use self::submit::{CPU as SUBMIT_CPU, MEMORY as SUBMIT_MEMORY};
 use crate::Result;
 use crate::ground::Ground;
-use crate::report::{Goal, Report};
+use crate::report::{Goal, Report, Row, Table};
 
 type Benchmark = fn(&Ground, &mut Report) -> Result<()>;
 
@@ -41,4 +44,17 @@ fn at_most(
         beside: beside.into(),
         holds: ours <= limit,
     })
+}
+
+/// What TLS adds to the same measured without it, run by run.
+fn price_of_tls(plain: &Table, secure: &Table) -> Table {
+    let pairs = plain.rows.iter().zip(&secure.rows);
+    let row = |(plain, secure): (&Row, &Row)| Row {
+        client: plain.client.clone(),
+        version: secure.version.clone(),
+        values: plain.values.iter().zip(&secure.values).map(|(plain, secure)| secure - plain).collect(),
+        absent: plain.absent.clone().or_else(|| secure.absent.clone()),
+    };
+    let what = format!("{}: what TLS adds", plain.what);
+    Table { bench: plain.bench, what, unit: plain.unit, rows: pairs.map(row).collect(), note: String::new() }
 }

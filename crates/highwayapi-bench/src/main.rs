@@ -9,6 +9,7 @@ mod ground;
 mod load;
 mod machine;
 mod peers;
+mod picture;
 mod player;
 mod report;
 mod run;

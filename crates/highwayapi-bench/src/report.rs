@@ -1,7 +1,9 @@
 //! What came out, as tables for people and as every single number.
 
 use serde::Serialize;
+use serde_json::Value;
 
+use crate::Result;
 use crate::client::Cost;
 use crate::player::Runs;
 use crate::stats;
@@ -11,6 +13,8 @@ use crate::stats;
 pub(crate) struct Report {
     pub(crate) machine: String,
     pub(crate) date: String,
+    /// Programs that peers run on.
+    pub(crate) programs: Vec<String>,
     pub(crate) runs: usize,
     pub(crate) goals: Vec<Goal>,
     pub(crate) tables: Vec<Table>,
@@ -108,7 +112,13 @@ impl Table {
         let unit = if unit.is_empty() { String::new() } else { format!(", {unit}") };
         let mut text = format!("### {}: {}{unit}\n\n", self.bench, self.what);
         text += "| client | version | median | min–max | runs |\n| --- | --- | ---: | ---: | ---: |\n";
-        for row in &self.rows {
+        let mut rows: Vec<&Row> = self.rows.iter().collect();
+        // Absent ones last; the order of the others says what is better.
+        rows.sort_by(|a, b| {
+            let key = |row: &Row| row.median().unwrap_or(f64::INFINITY);
+            key(a).total_cmp(&key(b))
+        });
+        for row in rows {
             let (low, high) = stats::spread(&row.values);
             text += &match (row.median(), &row.absent) {
                 (_, Some(why)) => format!("| {} | {} | absent: {} | | |\n", row.client, row.version, cell(why)),
@@ -132,6 +142,29 @@ impl Table {
     }
 }
 
+/// To five digits.
+fn round(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let rounded = number.as_f64().and_then(|number| format!("{number:.4e}").parse::<f64>().ok());
+            if let (false, Some(rounded)) = (number.is_u64(), rounded) {
+                *value = rounded.into();
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(round),
+        Value::Object(fields) => fields.values_mut().for_each(round),
+        _ => {}
+    }
+}
+
+/// A line for each client, so that a change can be read.
+fn lines(report: &Value) -> String {
+    let text = report.to_string();
+    text.replace("{\"absent\"", "\n{\"absent\"")
+        .replace("{\"client\"", "\n{\"client\"")
+        .replace("{\"bench\"", "\n{\"bench\"")
+}
+
 /// Text that cannot end a cell of a table.
 fn cell(text: &str) -> String {
     text.replace(['|', '\n', '\r'], " ")
@@ -140,6 +173,21 @@ fn cell(text: &str) -> String {
 impl Report {
     pub(crate) fn table(&self, bench: &str, what: &str) -> Option<&Table> {
         self.tables.iter().find(|table| table.bench == bench && table.what == what)
+    }
+
+    /// Every number of every run, rounded to what was measured.
+    pub(crate) fn numbers(&self) -> Result<String> {
+        let mut all = serde_json::to_value(self)?;
+        round(&mut all);
+        Ok(format!("{}\n", lines(&all)))
+    }
+
+    /// The whole page.
+    pub(crate) fn document(&self) -> String {
+        let method = include_str!("document.md");
+        let (machine, programs) = (&self.machine, self.programs.join(", "));
+        let tables = self.markdown();
+        format!("{method}\n## What came out\n\n{}: {machine}. {programs}. {} runs.\n\n{tables}", self.date, self.runs)
     }
 
     /// What is to be reached, and every table.

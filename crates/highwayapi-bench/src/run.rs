@@ -1,10 +1,13 @@
 //! One run of the benchmarks, from the options to what is printed and written.
 
-use std::time::Instant;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Instant, SystemTime};
 
 use crate::ground::Ground;
 use crate::report::Report;
-use crate::{Result, benchmarks, machine};
+use crate::{Result, benchmarks, machine, picture};
 
 /// What was asked for on the command line.
 pub(crate) struct Options {
@@ -34,6 +37,11 @@ impl Options {
         Ok(options)
     }
 
+    /// Whether what comes out is worth keeping.
+    fn is_whole(&self) -> bool {
+        self.only.is_empty() && !self.quick
+    }
+
     fn wants(&self, names: &[&str]) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| names.contains(&only.as_str()))
     }
@@ -41,14 +49,40 @@ impl Options {
 
 pub(crate) fn all(options: &Options) -> Result<()> {
     let ground = Ground::prepare(options.runs, options.quick)?;
-    let mut report = Report { machine: machine::describe(), runs: options.runs, ..Report::default() };
+    let today = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let mut report = Report {
+        machine: machine::describe(),
+        date: today.chars().take(10).collect(),
+        programs: ["rustc", "curl", "python3", "node"].iter().map(|program| version(program)).collect(),
+        runs: options.runs,
+        ..Report::default()
+    };
     for (names, benchmark) in benchmarks::ALL.iter().filter(|(names, _)| options.wants(names)) {
         let began = Instant::now();
         eprintln!("{} …", names.join(", "));
         benchmark(&ground, &mut report)?;
         eprintln!("{} took {:.0} s", names.join(", "), began.elapsed().as_secs_f64());
     }
-    println!("{}\n", report.machine);
+    println!("{}; {}\n", report.machine, report.programs.join(", "));
     println!("{}", report.markdown());
+    if options.is_whole() {
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+        fs::write(docs.join("benchmarks.md"), report.document())?;
+        fs::write(docs.join("benchmarks.svg"), picture::svg(&report))?;
+        fs::write(docs.join("benchmarks.json"), report.numbers()?)?;
+        eprintln!("wrote docs/benchmarks.md, .svg and .json");
+    }
     Ok(())
+}
+
+/// The first line of what a program says of its version.
+fn version(program: &str) -> String {
+    let said = Command::new(program).arg("--version").output().ok();
+    let line = said.and_then(|said| Some(String::from_utf8_lossy(&said.stdout).lines().next()?.to_owned()));
+    let line = line.map(|line| line.split(" (").next().unwrap_or_default().to_owned());
+    match line {
+        Some(line) if line.starts_with('v') => format!("{program} {line}"),
+        Some(line) => line,
+        None => format!("no {program}"),
+    }
 }

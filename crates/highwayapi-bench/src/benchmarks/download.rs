@@ -1,13 +1,13 @@
 //! B5: a video of 100 MiB, also where the connection is cut.
 
-use super::at_most;
+use super::{at_most, price_of_tls};
 use crate::Result;
 use crate::client::{Cost, Said};
 use crate::ground::Ground;
 use crate::player::{CURL, Kind, LIMIT_NAME, OURS, Runs, rounds};
 use crate::report::{Report, Row, Table, Unit};
 
-const MEMORY: &str = "download of 100 MiB, peak memory over idle";
+pub(crate) const MEMORY: &str = "download of 100 MiB, peak memory over idle";
 const CPU: &str = "download of 100 MiB, CPU of the client";
 /// What is read and written at once.
 const CHUNK: f64 = 64.0;
@@ -22,9 +22,11 @@ pub(crate) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
         let beside = format!("curl {} ms", Unit::Milliseconds.number(curl));
         report.goals.extend(at_most("B5", CPU, (Some(ours / curl), 1.3), " × curl -o", beside));
     }
-    report.tables.extend(plain);
+    let secure = tables(&rounds(ground, &ground.players, "download", &args, true), ", TLS");
+    let price = price_of_tls(cpu, &secure[1]);
+    report.tables.extend(plain.into_iter().chain(secure));
+    report.tables.push(price);
     cuts(ground, &args, report)?;
-    report.tables.extend(tables(&rounds(ground, &ground.players, "download", &args, true), ", TLS"));
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use crate::player::{CURL, Player, environment};
 use crate::report::{Report, Row, Table, Unit};
 use crate::{Result, machine};
 
-const COLD: &str = "start of a program to its first byte at the service";
+pub(crate) const COLD: &str = "start of a program to its first byte at the service";
 const IDLE: &str = "memory of a program that waits";
 const FRESH: &str = "highway submit, its record still to be made";
 const WARM: &str = "highway submit, with a record";

@@ -1,13 +1,13 @@
 //! B1 and B2: one submit of two pictures of 20 MB.
 
-use super::at_most;
+use super::{at_most, price_of_tls};
 use crate::Result;
 use crate::ground::Ground;
 use crate::player::{self, CURL, Kind, LIMIT_NAME, NAIVE, OURS, Runs, rounds};
 use crate::report::{Report, Row, Table, Unit};
 
-const MEMORY: &str = "one submit of 2 × 20 MB, peak memory over idle";
-const CPU: &str = "one submit of 2 × 20 MB, CPU of the client";
+pub(crate) const MEMORY: &str = "one submit of 2 × 20 MB, peak memory over idle";
+pub(crate) const CPU: &str = "one submit of 2 × 20 MB, CPU of the client";
 
 pub(crate) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
     let args = player::submit(1, &ground.pictures);
@@ -30,10 +30,10 @@ pub(crate) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
         let beside = format!("{name} {} ms", Unit::Milliseconds.number(python));
         report.goals.extend(at_most("B2", CPU, (times(python), 0.1), " × the best Python SDK", beside));
     }
-    report.tables.extend(tables);
-
-    let secure = rounds(ground, &ground.players, "submit", &args, true);
-    report.tables.extend(self::tables(&secure, ", TLS"));
+    let secure = self::tables(&rounds(ground, &ground.players, "submit", &args, true), ", TLS");
+    let price = price_of_tls(cpu, &secure[1]);
+    report.tables.extend(tables.into_iter().chain(secure));
+    report.tables.push(price);
     Ok(())
 }
 

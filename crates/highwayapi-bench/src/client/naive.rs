@@ -17,7 +17,7 @@ use super::tasks::{self, Waiter};
 use super::{Call, KEY, PROMPT, Said};
 use crate::Result;
 
-const VERSION: &str = "highwayapi-raw, as generated";
+const VERSION: &str = "reqwest 0.13";
 
 pub(super) async fn call(base: &str, call: Call) -> Result<Said> {
     let http = reqwest::Client::builder().http1_only().build()?;

@@ -10,7 +10,8 @@ use super::tasks::{self, Waiter};
 use super::{Call, KEY, PROMPT, Said};
 use crate::Result;
 
-const VERSION: &str = "highwayapi";
+/// Name and version, as the service sees them.
+const VERSION: &str = highwayapi_raw::hooks::AGENT;
 
 pub(super) async fn call(base: &str, call: Call) -> Result<Said> {
     let builder = Client::builder(KEY).base_url(base);
@@ -50,8 +51,8 @@ pub(super) async fn call(base: &str, call: Call) -> Result<Said> {
             mark.said(VERSION)
         }
         Call::Tasks { count, within, .. } => {
-            // The service's seconds are tenths here.
-            let client = builder.poll_interval(Duration::from_millis(100)..=Duration::from_millis(500)).build()?;
+            // Its default in tenths: the service's seconds are tenths here.
+            let client = builder.poll_interval(Duration::from_millis(100)..=Duration::from_secs(6)).build()?;
             tasks::run(base, VERSION, count, within, Ours(client)).await
         }
     }
