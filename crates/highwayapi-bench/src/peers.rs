@@ -16,12 +16,10 @@ struct Peer {
     runtime: Runtime,
     program: String,
     scenarios: Vec<String>,
-    /// Used as its documentation recommends where that differs from its defaults.
-    #[serde(default)]
-    best_practice: bool,
+    note: String,
 }
 
-#[derive(Clone, Copy, Deserialize, PartialEq)]
+#[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Runtime {
     Python,
@@ -30,60 +28,57 @@ enum Runtime {
 
 /// All of `peers`, installed into `folder` unless they are there. One that cannot be had says why.
 pub(crate) fn install(peers: &Path, folder: &Path) -> Result<Vec<Player>> {
-    let list = peers.join("peers.json");
-    if !list.exists() {
-        return Ok(Vec::new());
-    }
-    let listed: Vec<Peer> = serde_json::from_slice(&fs::read(list)?)?;
-    fs::create_dir_all(folder)?;
-    let (python, node) = (python(peers, folder), node(peers, folder));
+    let listed: Vec<Peer> = serde_json::from_slice(&fs::read(peers.join("peers.json"))?)?;
+    let (programs, venv) = (folder.join("programs"), folder.join("venv"));
+    copy(peers, &programs)?;
+    let (python, node) = (python(&programs, &venv), node(&programs.join("node")));
     let player = |peer: Peer| {
-        let (kind, program, installed) = match peer.runtime {
-            Runtime::Python => (Kind::Python, folder.join("venv/bin/python"), &python),
-            // Modules are looked for beside the program, so it is run where they are.
+        let (kind, interpreter, installed) = match peer.runtime {
+            Runtime::Python => (Kind::Python, venv.join("bin/python"), &python),
             Runtime::Node => (Kind::Node, "node".into(), &node),
         };
-        let script = match peer.runtime {
-            Runtime::Python => peers.join(&peer.program),
-            Runtime::Node => folder.join("node").join(&peer.program),
-        };
-        let words = || vec![program.display().to_string(), script.display().to_string()];
-        let name = if peer.best_practice { format!("{}, best practice", peer.name) } else { peer.name };
-        Player { name, kind, command: installed.clone().map(|()| words()), scenarios: Some(peer.scenarios) }
+        let words = [&interpreter, &programs.join(&peer.program)].map(|path| path.display().to_string());
+        let command = installed.clone().map(|()| words.to_vec());
+        Player { name: peer.name, kind, command, scenarios: Some(peer.scenarios), note: peer.note }
     };
     Ok(listed.into_iter().map(player).collect())
 }
 
+/// The files of a folder and of those in it.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
 type Installed = std::result::Result<(), String>;
 
-fn python(peers: &Path, folder: &Path) -> Installed {
-    let venv = folder.join("venv");
-    unless_done(&venv, &[peers.join("requirements.txt")], || {
-        run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-        let pip = venv.join("bin/pip");
-        run(Command::new(pip).args(["install", "--quiet", "-r"]).arg(peers.join("requirements.txt")))
+fn python(programs: &Path, venv: &Path) -> Installed {
+    let pins = programs.join("python/requirements.txt");
+    unless_done(&pins, venv, || {
+        run(Command::new("python3").args(["-m", "venv"]).arg(venv))?;
+        run(Command::new(venv.join("bin/pip")).args(["install", "--quiet", "-r"]).arg(&pins))
     })
 }
 
-fn node(peers: &Path, folder: &Path) -> Installed {
-    let modules = folder.join("node");
-    let own = |entry: &fs::DirEntry| entry.file_name() != "node_modules" && entry.path().is_file();
-    let entries = fs::read_dir(peers).map_err(|error| error.to_string())?.filter_map(|entry| entry.ok().filter(own));
-    let files: Vec<_> = entries.map(|entry| entry.path()).collect();
-    fs::create_dir_all(&modules).map_err(|error| error.to_string())?;
-    for file in &files {
-        let copied = fs::copy(file, modules.join(file.file_name().unwrap_or_default()));
-        copied.map_err(|error| error.to_string())?;
-    }
-    let lock = [peers.join("package.json"), peers.join("package-lock.json")];
-    unless_done(&modules, &lock, || {
-        run(Command::new("npm").args(["ci", "--silent", "--no-audit"]).current_dir(&modules))
+fn node(programs: &Path) -> Installed {
+    let ci = ["ci", "--ignore-scripts", "--silent", "--no-audit", "--no-fund"];
+    unless_done(&programs.join("package-lock.json"), programs, || {
+        run(Command::new("npm").args(ci).current_dir(programs))
     })
 }
 
-/// Does it, unless it was done with the same files before.
-fn unless_done(folder: &Path, from: &[impl AsRef<Path>], install: impl FnOnce() -> Installed) -> Installed {
-    let pinned: String = from.iter().map(|file| fs::read_to_string(file).unwrap_or_default()).collect();
+/// Installs into a folder, unless it was done with the same pins before.
+fn unless_done(pins: &Path, folder: &Path, install: impl FnOnce() -> Installed) -> Installed {
+    let pinned = fs::read_to_string(pins).map_err(|error| format!("{}: {error}", pins.display()))?;
     let stamp = folder.join("installed.txt");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == pinned) {
         return Ok(());

@@ -37,6 +37,8 @@ pub(crate) struct Player {
     pub(crate) command: std::result::Result<Vec<String>, String>,
     /// What it can be asked for; everything where it is not said.
     pub(crate) scenarios: Option<Vec<String>>,
+    /// How it does what it is asked for.
+    pub(crate) note: String,
 }
 
 pub(crate) const OURS: &str = "highwayapi";
@@ -47,23 +49,29 @@ pub(crate) const NAIVE: &str = "naive generated client";
 impl Player {
     /// The clients of this program.
     pub(crate) fn own(program: &Path) -> Vec<Self> {
-        let own = |name: &str, kind, client: &str| Self {
+        let own = |name: &str, kind, client: &str, note: &str| Self {
             name: name.to_owned(),
             kind,
             command: Ok(vec![program.display().to_string(), "client".to_owned(), client.to_owned()]),
             scenarios: None,
+            note: note.to_owned(),
         };
-        let curl = |name: &str, client| {
+        let curl = |name: &str, client, note| {
             let there = Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_ok();
-            let player = own(name, Kind::Curl, client);
+            let player = own(name, Kind::Curl, client, note);
             if there { player } else { Self { command: Err("curl is not installed".to_owned()), ..player } }
         };
         vec![
-            own(LIMIT_NAME, Kind::Limit, "bare"),
-            own(OURS, Kind::Ours, "ours"),
-            curl(CURL, "curl"),
-            curl("curl -d", "curl-data"),
-            own(NAIVE, Kind::Naive, "naive"),
+            own(LIMIT_NAME, Kind::Limit, "bare", "moves the same bytes and does nothing else"),
+            own(OURS, Kind::Ours, "ours", "this repository's crate, as its documentation shows"),
+            curl(CURL, "curl", "the body ready-made in a file and read while it is sent"),
+            curl("curl -d", "curl-data", "the body ready-made in a file and read before it is sent"),
+            own(
+                NAIVE,
+                Kind::Naive,
+                "naive",
+                "generated from the contract; whole pictures as text, the video in one piece",
+            ),
         ]
     }
 

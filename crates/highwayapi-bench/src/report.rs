@@ -16,6 +16,8 @@ pub(crate) struct Report {
     /// Programs that peers run on.
     pub(crate) programs: Vec<String>,
     pub(crate) runs: usize,
+    /// Who was measured, and how each does it.
+    pub(crate) clients: Vec<(String, String)>,
     pub(crate) goals: Vec<Goal>,
     pub(crate) tables: Vec<Table>,
 }
@@ -201,6 +203,10 @@ impl Report {
         for table in &self.tables {
             text += &format!("\n{}", table.markdown());
         }
+        text += "\n### The clients\n\n| client | how it does it |\n| --- | --- |\n";
+        for (client, how) in &self.clients {
+            text += &format!("| {client} | {how} |\n");
+        }
         text
     }
 }
@@ -224,7 +230,7 @@ mod tests {
         assert!(text.contains("### B1: peak, MiB"), "{text}");
         assert!(text.contains("| a | 1 | 1.25 | 0.50–200 | 3 |"), "{text}");
         assert!(text.contains("| b | 1 | absent: no   way | | |"), "{text}");
-        assert!(text.ends_with("\nA note.\n"), "{text}");
+        assert!(text.contains("\n\nA note.\n"), "{text}");
         assert_eq!(report.table("B1", "peak").and_then(|table| table.median("a")), Some(1.25));
     }
 }

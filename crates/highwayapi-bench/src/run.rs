@@ -55,6 +55,7 @@ pub(crate) fn all(options: &Options) -> Result<()> {
         date: today.chars().take(10).collect(),
         programs: ["rustc", "curl", "python3", "node"].iter().map(|program| version(program)).collect(),
         runs: options.runs,
+        clients: ground.players.iter().map(|player| (player.name.clone(), player.note.clone())).collect(),
         ..Report::default()
     };
     for (names, benchmark) in benchmarks::ALL.iter().filter(|(names, _)| options.wants(names)) {
