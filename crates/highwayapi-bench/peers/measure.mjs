@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-const TINY = fileURLToPath(new URL("../tiny.png", import.meta.url));
+const TINY = fileURLToPath(new URL("./tiny.png", import.meta.url));
 
 // The stub's folder for this peer: answers.json says what is there.
 export const url = (peer) => `${process.env.BENCH_URL}/${peer}`;

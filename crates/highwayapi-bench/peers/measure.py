@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
-TINY = str(Path(__file__).parent.parent / "tiny.png")
+TINY = str(Path(__file__).parent / "tiny.png")
 
 
 def url(peer):
