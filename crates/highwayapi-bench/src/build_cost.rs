@@ -10,24 +10,24 @@ use std::time::Instant;
 
 /// What one client costs whoever depends on it.
 #[derive(Debug, Clone)]
-pub struct BuildCost {
+pub(crate) struct BuildCost {
     /// The crate and its features.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Its version.
-    pub version: String,
+    pub(crate) version: String,
     /// Crates that are built, this one included: normal and build dependencies on this machine's target.
-    pub crates: usize,
+    pub(crate) crates: usize,
     /// The builds, one a round.
-    pub builds: Vec<Build>,
+    pub(crate) builds: Vec<Build>,
 }
 
 /// One cold build.
 #[derive(Debug, Clone, Copy)]
-pub struct Build {
+pub(crate) struct Build {
     /// Seconds of CPU, of all processes.
-    pub cpu_s: f64,
+    pub(crate) cpu_s: f64,
     /// Seconds passed.
-    pub wall_s: f64,
+    pub(crate) wall_s: f64,
 }
 
 /// A client as a dependency.
@@ -40,7 +40,7 @@ struct Client {
 
 /// Builds a dependent of each client so many times, in turn, in a folder of its own below `folder`. `workspace` is the
 /// root of this repository, whose lock file pins what we depend on.
-pub fn measure(workspace: &Path, folder: &Path, rounds: usize) -> io::Result<Vec<BuildCost>> {
+pub(crate) fn measure(workspace: &Path, folder: &Path, rounds: usize) -> io::Result<Vec<BuildCost>> {
     let dependents = clients(workspace)?
         .into_iter()
         .map(|client| Dependent::set_up(&folder.join(client.package), client))

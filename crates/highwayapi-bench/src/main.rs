@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod benchmarks;
+mod build_cost;
 mod client;
 mod ground;
 mod load;

@@ -16,6 +16,8 @@ struct Peer {
     runtime: Runtime,
     program: String,
     scenarios: Vec<String>,
+    /// What a careful user of the same library can reach.
+    best_practice: bool,
     note: String,
 }
 
@@ -31,7 +33,7 @@ pub(crate) fn install(peers: &Path, folder: &Path) -> Result<Vec<Player>> {
     let listed: Vec<Peer> = serde_json::from_slice(&fs::read(peers.join("peers.json"))?)?;
     let (programs, venv) = (folder.join("programs"), folder.join("venv"));
     copy(peers, &programs)?;
-    let (python, node) = (python(&programs, &venv), node(&programs.join("node")));
+    let (python, node) = (python(&programs, &venv), node(&programs));
     let player = |peer: Peer| {
         let (kind, interpreter, installed) = match peer.runtime {
             Runtime::Python => (Kind::Python, venv.join("bin/python"), &python),
@@ -39,7 +41,8 @@ pub(crate) fn install(peers: &Path, folder: &Path) -> Result<Vec<Player>> {
         };
         let words = [&interpreter, &programs.join(&peer.program)].map(|path| path.display().to_string());
         let command = installed.clone().map(|()| words.to_vec());
-        Player { name: peer.name, kind, command, scenarios: Some(peer.scenarios), note: peer.note }
+        let best_practice = peer.best_practice;
+        Player { best_practice, name: peer.name, kind, command, scenarios: Some(peer.scenarios), note: peer.note }
     };
     Ok(listed.into_iter().map(player).collect())
 }
@@ -62,7 +65,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 type Installed = std::result::Result<(), String>;
 
 fn python(programs: &Path, venv: &Path) -> Installed {
-    let pins = programs.join("python/requirements.txt");
+    let pins = programs.join("requirements.txt");
     unless_done(&pins, venv, || {
         run(Command::new("python3").args(["-m", "venv"]).arg(venv))?;
         run(Command::new(venv.join("bin/pip")).args(["install", "--quiet", "-r"]).arg(&pins))

@@ -37,6 +37,8 @@ pub(crate) struct Player {
     pub(crate) command: std::result::Result<Vec<String>, String>,
     /// What it can be asked for; everything where it is not said.
     pub(crate) scenarios: Option<Vec<String>>,
+    /// What a careful user of the same library can reach.
+    pub(crate) best_practice: bool,
     /// How it does what it is asked for.
     pub(crate) note: String,
 }
@@ -54,6 +56,7 @@ impl Player {
             kind,
             command: Ok(vec![program.display().to_string(), "client".to_owned(), client.to_owned()]),
             scenarios: None,
+            best_practice: false,
             note: note.to_owned(),
         };
         let curl = |name: &str, client, note| {
@@ -96,10 +99,10 @@ impl Player {
     }
 
     /// One call, on the clients' core.
-    pub(crate) fn call(&self, ground: &Ground, scenario: &str, args: &[String], tls: bool) -> Result<Said> {
-        let mut command = self.command(ground, tls)?;
-        command.arg(scenario).args(args);
-        let fetched = args.first().filter(|_| scenario == "download").map(Path::new);
+    pub(crate) fn call(&self, ground: &Ground, call: &Asked) -> Result<Said> {
+        let mut command = self.command(ground, call.tls)?;
+        command.arg(call.scenario).args(&call.args);
+        let fetched = call.args.first().filter(|_| call.scenario == "download").map(Path::new);
         let begone = || fetched.map(fs::remove_file);
         begone();
         let output = output(&mut command)?;
@@ -153,24 +156,23 @@ pub(crate) struct Runs {
     pub(crate) costs: std::result::Result<Vec<Cost>, String>,
 }
 
-/// Every client in turn, and that again for every run, so that what drifts hits all alike. What comes before the first
-/// run warms up and is forgotten.
+/// Every client in turn, and that again for every run, so that what drifts hits all alike. Where it is warmed up, each
+/// makes one more call before, which is forgotten.
 pub(crate) fn rounds<'a>(
     ground: &Ground,
     players: impl IntoIterator<Item = &'a Player>,
-    scenario: &str,
-    args: &[String],
-    tls: bool,
+    call: &Asked,
+    warm_up: bool,
 ) -> Vec<Runs> {
     let begin = |player: &Player| {
-        let costs = player.lacks(scenario).map_or(Ok(Vec::new()), Err);
+        let costs = player.lacks(call.scenario).map_or(Ok(Vec::new()), Err);
         Runs { player: player.clone(), costs }
     };
     let mut all: Vec<Runs> = players.into_iter().map(begin).collect();
-    for round in 0..=ground.runs {
+    for round in usize::from(!warm_up)..=ground.runs {
         for runs in &mut all {
             let Ok(costs) = &mut runs.costs else { continue };
-            match runs.player.call(ground, scenario, args, tls) {
+            match runs.player.call(ground, call) {
                 Ok(Said::Cost(_)) if round == 0 => {}
                 Ok(Said::Cost(cost)) => costs.push(cost),
                 Ok(Said::Unsupported { unsupported }) => runs.costs = Err(unsupported),
@@ -181,7 +183,25 @@ pub(crate) fn rounds<'a>(
     all
 }
 
-/// The arguments of so many submits of these pictures.
-pub(crate) fn submit(count: usize, pictures: &Pictures) -> Vec<String> {
-    vec![count.to_string(), pictures.first.display().to_string(), pictures.last.display().to_string()]
+/// What a client is asked for.
+pub(crate) struct Asked {
+    pub(crate) scenario: &'static str,
+    pub(crate) args: Vec<String>,
+    pub(crate) tls: bool,
+}
+
+impl Asked {
+    pub(crate) fn new(scenario: &'static str, args: Vec<String>) -> Self {
+        Self { scenario, args, tls: false }
+    }
+
+    /// So many submits of these pictures at once.
+    pub(crate) fn submit(count: usize, pictures: &Pictures) -> Self {
+        let path = |path: &Path| path.display().to_string();
+        Self::new("submit", vec![count.to_string(), path(&pictures.first), path(&pictures.last)])
+    }
+
+    pub(crate) fn over_tls(self) -> Self {
+        Self { tls: true, ..self }
+    }
 }

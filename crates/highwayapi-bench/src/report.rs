@@ -18,6 +18,8 @@ pub(crate) struct Report {
     pub(crate) runs: usize,
     /// Who was measured, and how each does it.
     pub(crate) clients: Vec<(String, String)>,
+    /// Benchmarks that could not be run to their end.
+    pub(crate) failures: Vec<String>,
     pub(crate) goals: Vec<Goal>,
     pub(crate) tables: Vec<Table>,
 }
@@ -199,6 +201,9 @@ impl Report {
         for Goal { bench, what, wanted, ours, beside, holds } in &self.goals {
             let holds = if *holds { "holds" } else { "**not yet**" };
             text += &format!("| {bench} | {what} | {wanted} | {ours} | {beside} | {holds} |\n");
+        }
+        for failure in &self.failures {
+            text += &format!("\n**{failure}**\n");
         }
         for table in &self.tables {
             text += &format!("\n{}", table.markdown());

@@ -61,7 +61,9 @@ pub(crate) fn all(options: &Options) -> Result<()> {
     for (names, benchmark) in benchmarks::ALL.iter().filter(|(names, _)| options.wants(names)) {
         let began = Instant::now();
         eprintln!("{} …", names.join(", "));
-        benchmark(&ground, &mut report)?;
+        if let Err(error) = benchmark(&ground, &mut report) {
+            report.failures.push(format!("{} failed: {error}", names.join(", ")));
+        }
         eprintln!("{} took {:.0} s", names.join(", "), began.elapsed().as_secs_f64());
     }
     println!("{}; {}\n", report.machine, report.programs.join(", "));
@@ -73,7 +75,7 @@ pub(crate) fn all(options: &Options) -> Result<()> {
         fs::write(docs.join("benchmarks.json"), report.numbers()?)?;
         eprintln!("wrote docs/benchmarks.md, .svg and .json");
     }
-    Ok(())
+    if report.failures.is_empty() { Ok(()) } else { Err(report.failures.join("; ").into()) }
 }
 
 /// The first line of what a program says of its version.

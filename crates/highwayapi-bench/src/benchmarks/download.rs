@@ -4,7 +4,7 @@ use super::{at_most, price_of_tls};
 use crate::Result;
 use crate::client::{Cost, Said};
 use crate::ground::Ground;
-use crate::player::{CURL, Kind, LIMIT_NAME, OURS, Runs, rounds};
+use crate::player::{Asked, CURL, Kind, LIMIT_NAME, OURS, Runs, rounds};
 use crate::report::{Report, Row, Table, Unit};
 
 pub(crate) const MEMORY: &str = "download of 100 MiB, peak memory over idle";
@@ -13,8 +13,8 @@ const CPU: &str = "download of 100 MiB, CPU of the client";
 const CHUNK: f64 = 64.0;
 
 pub(crate) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
-    let args = [ground.folder.join("clip.mp4").display().to_string()];
-    let plain = tables(&rounds(ground, &ground.players, "download", &args, false), "");
+    let download = || Asked::new("download", vec![ground.folder.join("clip.mp4").display().to_string()]);
+    let plain = tables(&rounds(ground, &ground.players, &download(), true), "");
     let (memory, cpu) = (&plain[0], &plain[1]);
     let limit = memory.median(LIMIT_NAME).map_or("–".to_owned(), |mib| Unit::MiB.number(mib));
     report.goals.extend(at_most("B5", MEMORY, (memory.median(OURS), 1.5), " MiB", format!("{LIMIT_NAME} {limit}")));
@@ -22,11 +22,11 @@ pub(crate) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
         let beside = format!("curl {} ms", Unit::Milliseconds.number(curl));
         report.goals.extend(at_most("B5", CPU, (Some(ours / curl), 1.3), " × curl -o", beside));
     }
-    let secure = tables(&rounds(ground, &ground.players, "download", &args, true), ", TLS");
+    let secure = tables(&rounds(ground, &ground.players, &download().over_tls(), true), ", TLS");
     let price = price_of_tls(cpu, &secure[1]);
     report.tables.extend(plain.into_iter().chain(secure));
     report.tables.push(price);
-    cuts(ground, &args, report)?;
+    cuts(ground, &download(), report)?;
     Ok(())
 }
 
@@ -47,11 +47,11 @@ fn tables(runs: &[Runs], how: &str) -> [Table; 3] {
 }
 
 /// What comes twice when the connection breaks off once.
-fn cuts(ground: &Ground, args: &[String], report: &mut Report) -> Result<()> {
+fn cuts(ground: &Ground, download: &Asked, report: &mut Report) -> Result<()> {
     let whole = |cut: &str| -> Result<u64> {
         ground.stub.reset(cut)?;
         let ours = ground.players.iter().find(|player| player.kind == Kind::Ours).ok_or("we are missing")?;
-        match ours.call(ground, "download", args, false)? {
+        match ours.call(ground, download)? {
             Said::Cost(_) => Ok(ground.stub.counts()?.bytes_out),
             Said::Unsupported { unsupported } => Err(unsupported.into()),
         }

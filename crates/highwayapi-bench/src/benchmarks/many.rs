@@ -3,7 +3,7 @@
 use super::at_most;
 use crate::Result;
 use crate::ground::Ground;
-use crate::player::{Kind, LIMIT_NAME, NAIVE, OURS, Player, Runs, rounds, submit};
+use crate::player::{Asked, Kind, LIMIT_NAME, NAIVE, OURS, Player, Runs, rounds};
 use crate::report::{Report, Row, Table, Unit};
 use crate::stats;
 
@@ -51,7 +51,9 @@ fn measure(ground: &Ground, counts: &[usize], tls: bool, report: &mut Report) ->
         });
         let able: Vec<_> = able.collect();
         let asked = slopes.iter().zip(&able).filter(|(_, able)| able.is_ok()).map(|((player, _), _)| player);
-        let mut measured = rounds(ground, asked, "submit", &submit(count, &ground.pictures), tls).into_iter();
+        let submits = Asked { tls, ..Asked::submit(count, &ground.pictures) };
+        // The first count warms up for the others.
+        let mut measured = rounds(ground, asked, &submits, count == 1).into_iter();
         let mut rows = Vec::new();
         for ((player, points), able) in slopes.iter_mut().zip(able) {
             match able {

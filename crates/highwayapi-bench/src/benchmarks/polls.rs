@@ -6,7 +6,7 @@ use super::at_most;
 use crate::Result;
 use crate::client::{Cost, Said, Waited};
 use crate::ground::Ground;
-use crate::player::{Kind, LIMIT_NAME, OURS, Player, Runs, rounds};
+use crate::player::{Asked, Kind, LIMIT_NAME, OURS, Player, Runs, rounds};
 use crate::report::{Report, Row, Table, Unit};
 use crate::stats;
 
@@ -18,7 +18,7 @@ const INTERVALS: [u64; 5] = [200, 400, 800, 1600, 3200];
 
 pub(crate) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
     let count = if ground.quick { 50 } else { 1000 };
-    let polls = rounds(ground, &ground.players, "poll", &[count.to_string()], false);
+    let polls = rounds(ground, &ground.players, &Asked::new("poll", vec![count.to_string()]), true);
     let per_poll = |cost: &Cost| cost.cpu_s * 1e6 / f64::from(count);
     let rows = polls.iter().map(|runs| Row::of(runs, per_poll)).collect();
     let note = format!("{count} polls one after another on one connection. The limit: one write and one read.");
@@ -46,9 +46,9 @@ fn tasks(ground: &Ground, report: &mut Report) -> Result<()> {
         // All at once: each has tasks of its own, and none of them needs a whole core.
         let said: Vec<Result<Said>> = thread::scope(|scope| {
             let wait = |(player, interval): &(Player, u64)| {
-                let args = [count.to_string(), format!("{}", median * 1e3), interval.to_string()];
+                let args = vec![count.to_string(), format!("{}", median * 1e3), interval.to_string()];
                 let player = player.clone();
-                scope.spawn(move || player.call(ground, "tasks", &args, false))
+                scope.spawn(move || player.call(ground, &Asked::new("tasks", args)))
             };
             let waiting: Vec<_> = pollers.iter().map(wait).collect();
             waiting.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err("panicked".into()))).collect()

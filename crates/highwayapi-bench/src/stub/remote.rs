@@ -24,6 +24,8 @@ pub(crate) struct Remote {
 #[derive(Deserialize)]
 pub(crate) struct Counts {
     pub(crate) gets: u64,
+    /// Of all bodies, as they were on the wire.
+    pub(crate) bytes_in: u64,
     /// Of the clip alone.
     pub(crate) bytes_out: u64,
     /// When the first byte of the first request was there.
