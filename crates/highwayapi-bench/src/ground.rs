@@ -37,11 +37,10 @@ impl Ground {
     pub(crate) fn prepare(runs: usize, quick: bool) -> Result<Self> {
         let program = std::env::current_exe()?;
         let built = program.parent().ok_or("the program is nowhere")?;
-        let folder = built.parent().ok_or("the program is nowhere")?.join("bench");
+        let folder = built.parent().ok_or("the program is nowhere")?.join(if quick { "bench-quick" } else { "bench" });
         fs::create_dir_all(&folder)?;
         let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
-        let answers = Some(peers.join("answers.json")).filter(|path| path.exists());
-        let stub = Remote::start(&folder, answers.as_deref())?;
+        let stub = Remote::start(&folder, &peers.join("answers.json"))?;
         let own = Player::own(&program).into_iter();
         // To see whether it works, nothing is installed.
         let others = if quick { Vec::new() } else { peers::install(&peers, &folder.join("peers"))? };

@@ -80,5 +80,6 @@ pub(crate) fn describe() -> String {
     let system = read("/etc/os-release");
     let system =
         system.lines().find_map(|line| line.strip_prefix("PRETTY_NAME=")).unwrap_or("unknown").trim_matches('"');
-    format!("{model}, {} cores, {:.0} GiB, Linux {}, {system}", cores(), kib / 1024.0 / 1024.0, kernel.trim())
+    let shared = if cores() == 1 { ", so that the stub and the clients share it" } else { "" };
+    format!("{model}, {} cores{shared}, {:.0} GiB, Linux {}, {system}", cores(), kib / 1024.0 / 1024.0, kernel.trim())
 }

@@ -25,16 +25,15 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 
 const USAGE: &str = "\
 usage: highwayapi-bench run [--runs N] [--only B1,B5] [--quick]
-       highwayapi-bench stub CERTIFICATE [ANSWERS]
-       highwayapi-bench client ours|naive|bare|curl SCENARIO ARGS…";
+       highwayapi-bench stub CERTIFICATE ANSWERS
+       highwayapi-bench client ours|naive|bare|curl|curl-data SCENARIO ARGS…";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match args.as_slice() {
         ["run", options @ ..] => run::Options::parse(options).and_then(|options| run::all(&options)),
-        ["stub", certificate] => stub::serve(Path::new(certificate), None),
-        ["stub", certificate, answers] => stub::serve(Path::new(certificate), Some(Path::new(answers))),
+        ["stub", certificate, answers] => stub::serve(Path::new(certificate), Path::new(answers)),
         ["client", name, scenario, args @ ..] => client::run(name, scenario, args),
         _ => Err(USAGE.into()),
     };

@@ -45,7 +45,7 @@ pub(crate) struct Player {
 
 pub(crate) const OURS: &str = "highwayapi";
 pub(crate) const LIMIT_NAME: &str = "limit: a bare loop";
-pub(crate) const CURL: &str = "curl -T, curl -o";
+pub(crate) const CURL: &str = "curl";
 pub(crate) const NAIVE: &str = "naive generated client";
 
 impl Player {
@@ -67,8 +67,8 @@ impl Player {
         vec![
             own(LIMIT_NAME, Kind::Limit, "bare", "moves the same bytes and does nothing else"),
             own(OURS, Kind::Ours, "ours", "this repository's crate, as its documentation shows"),
-            curl(CURL, "curl", "the body ready-made in a file and read while it is sent"),
-            curl("curl -d", "curl-data", "the body ready-made in a file and read before it is sent"),
+            curl(CURL, "curl", "`-T`, `-o`: the body ready-made in a file and read while it is sent"),
+            curl("curl -d", "curl-data", "the same body, read before it is sent"),
             own(
                 NAIVE,
                 Kind::Naive,

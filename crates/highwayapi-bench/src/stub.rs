@@ -35,7 +35,7 @@ struct Stub {
 }
 
 /// Serves until the process ends. Tells on standard output where, and leaves the certificate to be trusted in a file.
-pub(crate) fn serve(certificate: &Path, answers: Option<&Path>) -> Result<()> {
+pub(crate) fn serve(certificate: &Path, answers: &Path) -> Result<()> {
     // One core is all it has.
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let (plain, secure) = (TcpListener::bind("127.0.0.1:0").await?, TcpListener::bind("127.0.0.1:0").await?);
@@ -43,7 +43,7 @@ pub(crate) fn serve(certificate: &Path, answers: Option<&Path>) -> Result<()> {
         let stub = Arc::new(Stub {
             base: format!("http://{}", plain.local_addr()?),
             secure_base: format!("https://{}", secure.local_addr()?),
-            answers: answers.map(Answers::read).transpose()?.unwrap_or_default(),
+            answers: Answers::read(answers)?,
             book: Book::default(),
             clip: Clip::new(),
         });
@@ -77,7 +77,7 @@ impl Stub {
                 connection.answer(200, "application/json", answer.as_bytes()).await?;
                 continue;
             }
-            self.book.begins(&head, connection.first_byte());
+            self.book.begins(connection.first_byte());
             let drained = connection.drain(&head).await?;
             self.book.came(&head, drained);
             let answer = match self.own_api(&head, base) {

@@ -10,7 +10,6 @@ use serde_json::Value;
 use super::http::Head;
 use crate::Result;
 
-#[derive(Default)]
 pub(super) struct Answers(Vec<(Regex, Known)>);
 
 #[derive(Deserialize)]

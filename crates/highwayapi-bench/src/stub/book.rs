@@ -39,7 +39,7 @@ impl Book {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn begins(&self, _: &Head, first_byte: u64) {
+    pub(super) fn begins(&self, first_byte: u64) {
         self.page().first_byte.get_or_insert(first_byte);
     }
 

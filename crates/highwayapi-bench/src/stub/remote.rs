@@ -34,7 +34,7 @@ pub(crate) struct Counts {
 
 impl Remote {
     /// Starts it on its own core.
-    pub(crate) fn start(folder: &Path, answers: Option<&Path>) -> Result<Self> {
+    pub(crate) fn start(folder: &Path, answers: &Path) -> Result<Self> {
         #[derive(Deserialize)]
         struct Addresses {
             http: String,
@@ -45,7 +45,7 @@ impl Remote {
         let child = Command::new(std::env::current_exe()?)
             .arg("stub")
             .arg(&certificate)
-            .args(answers)
+            .arg(answers)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn();
