@@ -32,9 +32,8 @@ pub(super) fn call(base: &str, call: Call) -> Result<Said> {
             let mut poll = |count| -> Result<()> {
                 for _ in 0..count {
                     stream.write_all(b"GET /v3/async/task-result?task_id=running HTTP/1.1\r\n\r\n")?;
-                    if stream.read(&mut answer)? == 0 {
-                        return Err("the stub hung up".into());
-                    }
+                    let length = stream.read(&mut answer)?;
+                    accepted(&answer[..length])?;
                 }
                 Ok(())
             };
@@ -75,10 +74,12 @@ fn submit(address: &str, first: &Path, last: &Path) -> Result<()> {
     pour(last, &mut stream)?;
     stream.write_all(after.as_bytes())?;
     let mut answer = [0; 4 << 10];
-    if stream.read(&mut answer)? == 0 {
-        return Err("the stub hung up".into());
-    }
-    Ok(())
+    let length = stream.read(&mut answer)?;
+    accepted(&answer[..length])
+}
+
+fn accepted(answer: &[u8]) -> Result<()> {
+    if answer.starts_with(b"HTTP/1.1 200 ") { Ok(()) } else { Err("the stub did not accept it".into()) }
 }
 
 /// One read, one pass of Base64, one copy into the socket.
@@ -108,6 +109,7 @@ fn download(address: &str, path: &Path) -> Result<()> {
     let mut file = File::create(path)?;
     let mut buffer = vec![0; 64 << 10];
     let first = stream.read(&mut buffer)?;
+    accepted(&buffer[..first])?;
     let head = buffer[..first].windows(4).position(|window| window == b"\r\n\r\n").ok_or("no head")? + 4;
     let text = String::from_utf8_lossy(&buffer[..head]).into_owned();
     let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).ok_or("no length")?;
