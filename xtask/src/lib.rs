@@ -1,4 +1,4 @@
-//! How the files that derive from `openapi.yaml` are made.
+//! How the files that derive from `openapi.yaml` are made, and how the benchmarks are run.
 //!
 //! `contract` reads the document, `lower` brings it into the form the generator needs, `generate` makes the Rust,
 //! `shape` lists what came out in a form that a person can review.
@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 pub mod contract;
 pub mod generate;
@@ -46,6 +47,19 @@ pub fn regen(mode: Mode) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Builds the command and the benchmarks as a release, each by itself so that neither gets the other's features, and runs
+/// the benchmarks with these options.
+pub fn bench(options: &[&str]) -> Result<()> {
+    let cargo = |words: &[&str]| {
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        let status = Command::new(cargo).args(words).current_dir(root()).status()?;
+        if status.success() { Ok(()) } else { Err(format!("cargo {}: {status}", words.join(" ")).into()) }
+    };
+    cargo(&["build", "--release", "--package", "highwayapi-cli"])?;
+    let run = ["run", "--release", "--quiet", "--package", "highwayapi-bench", "--", "run"];
+    cargo(&[&run, options].concat())
 }
 
 /// The workspace's folder.

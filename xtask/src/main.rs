@@ -1,12 +1,15 @@
-//! Chores of the workspace: `cargo xtask regen [--check]`.
+//! Chores of the workspace: `cargo xtask regen [--check]`, `cargo xtask bench`.
 
 use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: cargo xtask regen [--check]
+       cargo xtask bench [--runs N] [--only B1,B5] [--quick]
 
   regen           rewrite everything that derives from openapi.yaml
-  regen --check   change nothing; fail if anything would change";
+  regen --check   change nothing; fail if anything would change
+  bench           measure this client beside its peers and write docs/benchmarks.*
+  bench --only …  some benchmarks, printed and not written; --quick: all, with little of everything";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -14,6 +17,7 @@ fn main() -> ExitCode {
     let done = match args.as_slice() {
         ["regen"] => xtask::regen(xtask::Mode::Write),
         ["regen", "--check"] => xtask::regen(xtask::Mode::Check),
+        ["bench", options @ ..] => xtask::bench(options),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -1,0 +1,24 @@
+//! The harness from end to end, with little of everything and without peers. What it measures is not looked at.
+#![cfg(target_os = "linux")]
+
+use std::process::Command;
+
+#[test]
+fn it_measures_submits_and_downloads_and_says_who_is_absent() {
+    // What it leaves behind goes beside the program.
+    let run = Command::new(env!("CARGO_BIN_EXE_highwayapi-bench"))
+        .args(["run", "--quick", "--only", "B1,B5"])
+        .output()
+        .expect("the harness");
+    let (said, troubles) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success(), "{troubles}");
+    for client in ["limit: a bare loop", "highwayapi", "naive generated client"] {
+        let rows = said.lines().filter(|line| line.starts_with(&format!("| {client} |")));
+        let failed: Vec<&str> = rows.filter(|row| row.contains("failed")).collect();
+        assert!(failed.is_empty(), "{failed:?}");
+    }
+    for what in ["| B1 |", "### B2: ", ", TLS, MiB", "### B5: bytes sent again after a cut"] {
+        assert!(said.contains(what), "no {what} in {said}");
+    }
+    assert!(said.contains("absent: the bare loop speaks no TLS"), "{said}");
+}
