@@ -18,6 +18,8 @@ const CONNECTIONS: usize = 64;
 pub(crate) struct Load {
     pub(crate) answered_per_s: f64,
     pub(crate) errors: usize,
+    /// Of the errors, those that were told to come later.
+    pub(crate) busy: usize,
     /// From the appointed time to the answer.
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
@@ -57,18 +59,21 @@ async fn send(base: &str, key: &str, rate: u32, time: Duration) -> Result<Load> 
         let room = Arc::clone(&room);
         submits.spawn(async move {
             let _turn = room.acquire_owned().await;
-            let answered = request.send().await.is_ok_and(|answer| answer.status().is_success());
-            answered.then(|| appointed.elapsed().as_secs_f64() * 1e3)
+            let status = request.send().await.ok().map(|answer| answer.status());
+            (status, appointed.elapsed().as_secs_f64() * 1e3)
         });
     }
     let answers = submits.join_all().await;
     let took = began.elapsed().as_secs_f64();
-    let mut latencies: Vec<f64> = answers.iter().flatten().copied().collect();
+    let good = |status: &Option<reqwest::StatusCode>| status.is_some_and(|status| status.is_success());
+    let busy = answers.iter().filter(|(status, _)| *status == Some(reqwest::StatusCode::TOO_MANY_REQUESTS)).count();
+    let mut latencies: Vec<f64> = answers.iter().filter(|(status, _)| good(status)).map(|(_, took)| *took).collect();
     latencies.sort_by(f64::total_cmp);
     let at = |part: f64| latencies.get((latencies.len() as f64 * part) as usize).copied().unwrap_or(f64::NAN);
     Ok(Load {
         answered_per_s: latencies.len() as f64 / took,
         errors: answers.len() - latencies.len(),
+        busy,
         p50_ms: at(0.5),
         p99_ms: at(0.99),
     })

@@ -42,7 +42,8 @@ pub(crate) fn install(peers: &Path, folder: &Path) -> Result<Vec<Player>> {
         let words = [&interpreter, &programs.join(&peer.program)].map(|path| path.display().to_string());
         let command = installed.clone().map(|()| words.to_vec());
         let best_practice = peer.best_practice;
-        Player { best_practice, name: peer.name, kind, command, scenarios: Some(peer.scenarios), note: peer.note }
+        let name = if best_practice { format!("{}, best practice", peer.name) } else { peer.name };
+        Player { best_practice, name, kind, command, scenarios: Some(peer.scenarios), note: peer.note }
     };
     Ok(listed.into_iter().map(player).collect())
 }
