@@ -95,7 +95,7 @@ pub(crate) fn run(name: &str, scenario: &str, args: &[&str]) -> Result<()> {
 
 /// As `#[tokio::main]` makes it.
 fn runtime() -> Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
 fn unsupported(why: &str) -> Said {

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 /// Bytes of a picture that make one chunk: few enough that many uploads fit in memory, enough that going to another
 /// thread for them is cheap. Like `PIECE` a multiple of three, so that nothing but a picture's end is padded.
-const CHUNK: usize = 96 * 1024;
+const CHUNK: usize = 144 * 1024;
 
 /// Bytes that are read and encoded at once: the processor's nearest cache holds them.
 const PIECE: usize = 24 * 1024;
@@ -222,16 +222,19 @@ impl Picture {
     /// Its next chunk, in `buffer`.
     fn read(mut self, mut buffer: Vec<u8>) -> Reading {
         tokio::task::spawn_blocking(move || {
-            buffer.clear();
             buffer.reserve_exact(CHUNK / 3 * 4);
-            while self.left > 0 && buffer.len() < CHUNK / 3 * 4 {
-                self.read_piece(&mut buffer)?;
+            buffer.resize(CHUNK / 3 * 4, 0);
+            let mut filled = 0;
+            while self.left > 0 && filled < buffer.len() {
+                filled += self.read_piece(&mut buffer[filled..])?;
             }
+            buffer.truncate(filled);
             Ok((self, buffer))
         })
     }
 
-    fn read_piece(&mut self, buffer: &mut Vec<u8>) -> io::Result<()> {
+    /// To the start of `buffer`. How much there is of it then.
+    fn read_piece(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let reader = match self.reader.get_mut().unwrap_or_else(PoisonError::into_inner) {
             Some(reader) => reader,
             unopened => unopened.insert(self.source.open()?),
@@ -249,9 +252,6 @@ impl Picture {
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
 
-        let end = buffer.len();
-        buffer.resize(end + self.raw.len().div_ceil(3) * 4, 0);
-        Simd::standard(PAD).encode_slice(&self.raw, &mut buffer[end..]).map_err(io::Error::other)?;
-        Ok(())
+        Simd::standard(PAD).encode_slice(&self.raw, buffer).map_err(io::Error::other)
     }
 }

@@ -405,7 +405,6 @@ fn a_wish_to_be_left_alone_is_for_all_and_nobody_rushes_back() {
 
 /// The table and the picture of the documentation. With HIGHWAY_REDRAW set they are written.
 #[test]
-#[cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), ignore = "logarithms differ in their last bit")]
 fn the_documentation_shows_what_the_code_does() {
     let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs");
     let (picture, text) = (format!("{docs}/polling.svg"), format!("{docs}/polling.md"));
@@ -420,7 +419,20 @@ fn the_documentation_shows_what_the_code_does() {
         std::fs::write(&text, &new).expect("the text");
         std::fs::write(&picture, &drawing).expect("the picture");
     }
-    assert!(read(&text) == new && read(&picture) == drawing, "docs/polling.* is of other code: HIGHWAY_REDRAW=1");
+    let same = alike(&read(&text), &new) && alike(&read(&picture), &drawing);
+    assert!(same, "docs/polling.* is of other code: HIGHWAY_REDRAW=1");
+}
+
+/// The same words, and nearly the same numbers: logarithms differ in their last bit from one machine to the next.
+fn alike(one: &str, other: &str) -> bool {
+    let is_number = |letter: char| letter.is_ascii_digit() || letter == '.';
+    let words = |text: &str| text.split(is_number).filter(|word| !word.is_empty()).collect::<String>();
+    let numbers = |text: &str| -> Vec<f64> {
+        text.split(|letter| !is_number(letter)).filter_map(|number| number.trim_matches('.').parse().ok()).collect()
+    };
+    let (ours, theirs) = (numbers(one), numbers(other));
+    let close = |(one, other): (&f64, &f64)| (one - other).abs() <= 0.05 + one.abs() * 0.05;
+    words(one) == words(other) && ours.len() == theirs.len() && ours.iter().zip(&theirs).all(close)
 }
 
 fn table() -> String {
