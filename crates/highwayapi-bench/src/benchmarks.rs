@@ -22,6 +22,8 @@ use crate::report::{Column, Goal, Report, Row, Table, Unit};
 pub(crate) const MEMORY: usize = 0;
 pub(crate) const CPU: usize = 1;
 
+const LIMIT_OF_TLS: &str = "The limit is that of the table above and the cipher: the bare loop speaks no TLS.";
+
 type Benchmark = fn(&Ground, &mut Report) -> Result<()>;
 
 /// Those that are measured by the same calls stand together.

@@ -1,6 +1,6 @@
 //! B5: a video of 100 MiB, also where the connection is cut.
 
-use super::{CPU, MEMORY, at_most, beside, costs, why_not};
+use super::{CPU, LIMIT_OF_TLS, MEMORY, at_most, beside, costs, why_not};
 use crate::Result;
 use crate::client::Said;
 use crate::ground::Ground;
@@ -12,7 +12,6 @@ pub(crate) const DOWNLOAD: &str = "download of 100 MiB";
 const CHUNK: f64 = 64.0;
 const LIMIT: &str = "The limit: one buffer of 64 KiB, filled from the socket and written to the file. Ours is checked \
                      (SHA-256, MP4 boxes) and synced to disk before it has its name; the others are not.";
-const LIMIT_OF_TLS: &str = "The limit is that of the table above and the cipher: the bare loop speaks no TLS.";
 
 pub(crate) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
     let download = || Asked::new("download", vec![ground.folder.join("clip.mp4").display().to_string()]);

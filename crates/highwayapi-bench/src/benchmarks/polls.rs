@@ -25,8 +25,8 @@ pub(crate) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
     let (of_tasks, waits) = tasks(ground)?;
     rows.push(of_tasks);
     let note = format!(
-        "{count} polls one after another on one connection, and all that our process did while it waited for the tasks \
-         below (their submits too) by the polls for them. The limit: one write and one read."
+        "{count} polls one after another on one connection, and the CPU of our whole process while it waited for the tasks \
+         below, submits included, divided by its polls. The limit: one write and one read."
     );
     let polls = Table::new("B4", CPU, vec![Column::new("CPU", Unit::Microseconds)], rows, note);
     let bare = polls.median(LIMIT_NAME, 0);

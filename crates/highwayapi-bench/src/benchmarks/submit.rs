@@ -1,6 +1,6 @@
 //! B1 and B2: one submit of two pictures of 20 MB.
 
-use super::{CPU, MEMORY, at_most, beside, costs, why_not};
+use super::{CPU, LIMIT_OF_TLS, MEMORY, at_most, beside, costs, why_not};
 use crate::Result;
 use crate::client::Said;
 use crate::ground::Ground;
@@ -12,7 +12,6 @@ const SENT: usize = 3;
 const LIMIT: &str = "The limit: 40 MB read by a buffer of 48 KiB, encoded into another, and those 53.3 MB written to the \
                      socket. Sent are MB (10^6 bytes) of all bodies, counted by the stub in one call: some upload the \
                      pictures as they are, and what openai offers takes one picture only.";
-const LIMIT_OF_TLS: &str = "The limit is that of the table above and the cipher: the bare loop speaks no TLS.";
 
 pub(crate) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
     let submit = Asked::submit(1, &ground.pictures);
