@@ -7,13 +7,22 @@ mod polls;
 mod sandbox;
 mod start;
 mod submit;
+mod why_not;
 
-pub(crate) use self::download::MEMORY as DOWNLOAD_MEMORY;
-pub(crate) use self::start::COLD as COLD_START;
-pub(crate) use self::submit::{CPU as SUBMIT_CPU, MEMORY as SUBMIT_MEMORY};
+pub(crate) use self::download::DOWNLOAD;
+pub(crate) use self::start::START;
+pub(crate) use self::submit::SUBMIT;
 use crate::Result;
+use crate::client::Cost;
 use crate::ground::Ground;
-use crate::report::{Goal, Report, Row, Table};
+use crate::player::Runs;
+use crate::report::{Column, Goal, Report, Row, Table, Unit};
+
+/// Columns of the tables of what calls cost.
+pub(crate) const MEMORY: usize = 0;
+pub(crate) const CPU: usize = 1;
+
+const LIMIT_OF_TLS: &str = "The limit is that of the table above and the cipher: the bare loop speaks no TLS.";
 
 type Benchmark = fn(&Ground, &mut Report) -> Result<()>;
 
@@ -35,6 +44,7 @@ fn at_most(
     (ours, limit): (Option<f64>, f64),
     unit: &str,
     beside: impl Into<String>,
+    why_not: impl Into<String>,
 ) -> Option<Goal> {
     let ours = ours?;
     let number = |value: f64| if value < 10.0 { format!("{value:.2}") } else { format!("{value:.0}") };
@@ -45,18 +55,39 @@ fn at_most(
         ours: format!("{}{unit}", number(ours)),
         beside: beside.into(),
         holds: ours <= limit,
+        note: if ours <= limit { String::new() } else { why_not.into() },
     })
 }
 
-/// What TLS adds to the same measured without it, run by run.
-fn price_of_tls(plain: &Table, secure: &Table) -> Table {
-    let pairs = plain.rows.iter().zip(&secure.rows);
-    let row = |(plain, secure): (&Row, &Row)| Row {
-        client: plain.client.clone(),
-        version: secure.version.clone(),
-        values: plain.values.iter().zip(&secure.values).map(|(plain, secure)| secure - plain).collect(),
-        absent: plain.absent.clone().or_else(|| secure.absent.clone()),
-    };
-    let what = format!("{}: what TLS adds", plain.what);
-    Table { bench: plain.bench, what, unit: plain.unit, rows: pairs.map(row).collect(), note: String::new() }
+/// Memory, CPU and wall time of these runs.
+fn costs(bench: &'static str, what: String, runs: &[Runs], note: &str) -> Table {
+    let row = |runs| Row::of(runs, &[&peak, &|cost| cost.cpu_s * 1e3, &|cost| cost.wall_s * 1e3]);
+    let columns = [("memory", Unit::MiB), ("CPU", Unit::Milliseconds), ("wall", Unit::Milliseconds)];
+    let columns = columns.map(|(name, unit)| Column::new(name, unit)).into();
+    Table::new(bench, what, columns, runs.iter().map(row).collect(), note)
+}
+
+/// MiB over idle.
+fn peak(cost: &Cost) -> f64 {
+    cost.peak_kib.saturating_sub(cost.idle_kib) as f64 / 1024.0
+}
+
+/// Such as `curl 12.8`; a dash where it was not measured.
+fn beside(name: &str, value: Option<f64>) -> String {
+    format!("{name} {}", value.map_or("–".to_owned(), |value| Unit::Count.number(value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_goal_says_why_only_where_it_does_not_hold() {
+        let goal = |ours| at_most("B4", "it", (ours, 15.0), " µs", "", why_not::poll_cpu(Some(32.4)));
+        let note = |ours| goal(Some(ours)).map(|goal| (goal.holds, goal.note));
+        let why = "a bare write and read take 32 µs on this machine".to_owned();
+        assert_eq!(note(15.1), Some((false, why)));
+        assert_eq!(note(15.0), Some((true, String::new())));
+        assert!(goal(None).is_none());
+    }
 }

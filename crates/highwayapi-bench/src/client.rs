@@ -14,9 +14,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Runtime;
 
 pub(crate) use self::curl::{Body, submit as curl_submit};
-pub(crate) use self::tasks::{Polled, Waited};
+pub(crate) use self::tasks::Polled;
 use crate::Result;
 
 pub(crate) const KEY: &str = "bench-key";
@@ -82,8 +83,9 @@ pub(crate) fn run(name: &str, scenario: &str, args: &[&str]) -> Result<()> {
     let base = std::env::var("BENCH_URL").map_err(|_| "BENCH_URL is not set")?;
     let call = Call::parse(scenario, args)?;
     let said = match name {
-        "ours" => runtime()?.block_on(ours::call(&base, call)),
-        "naive" => runtime()?.block_on(naive::call(&base, call)),
+        "ours" => one_thread()?.block_on(ours::call(&base, call)),
+        "ours-threads" => several_threads()?.block_on(ours::call(&base, call)),
+        "naive" => one_thread()?.block_on(naive::call(&base, call)),
         "bare" => bare::call(&base, call),
         "curl" => curl::call(&base, call, curl::Body::Streamed),
         "curl-data" => curl::call(&base, call, curl::Body::Read),
@@ -93,9 +95,14 @@ pub(crate) fn run(name: &str, scenario: &str, args: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// As `#[tokio::main]` makes it.
-fn runtime() -> Result<tokio::runtime::Runtime> {
+/// As the command `highway` makes it.
+fn one_thread() -> Result<Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
+/// As `#[tokio::main]` makes it.
+fn several_threads() -> Result<Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
 fn unsupported(why: &str) -> Said {

@@ -26,7 +26,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 const USAGE: &str = "\
 usage: highwayapi-bench run [--runs N] [--only B1,B5] [--quick]
        highwayapi-bench stub CERTIFICATE ANSWERS
-       highwayapi-bench client ours|naive|bare|curl|curl-data SCENARIO ARGS…";
+       highwayapi-bench client ours|ours-threads|naive|bare|curl|curl-data SCENARIO ARGS…";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();

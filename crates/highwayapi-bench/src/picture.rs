@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::benchmarks::{COLD_START, DOWNLOAD_MEMORY, SUBMIT_CPU, SUBMIT_MEMORY};
+use crate::benchmarks::{CPU, DOWNLOAD, MEMORY, START, SUBMIT};
 use crate::player::{LIMIT_NAME, OURS};
 use crate::report::{Report, Row, Table, Unit};
 
@@ -24,18 +24,21 @@ text{font:12px system-ui,-apple-system,'Segoe UI',sans-serif;fill:#24292f}\
 /// The picture of those tables that the report has.
 pub(crate) fn svg(report: &Report) -> String {
     let panels = [
-        ("B1", SUBMIT_MEMORY, "Memory of one submit of 2 × 20 MB"),
-        ("B2", SUBMIT_CPU, "CPU of that submit"),
-        ("B5", DOWNLOAD_MEMORY, "Memory of a download of 100 MiB"),
-        ("B6", COLD_START, "Program start to first byte"),
+        ("B1, B2", SUBMIT, MEMORY, "Memory of one submit of 2 × 20 MB"),
+        ("B1, B2", SUBMIT, CPU, "CPU of that submit"),
+        ("B5", DOWNLOAD, MEMORY, "Memory of a download of 100 MiB"),
+        ("B6", START, 0, "Program start to first byte"),
     ];
-    let panels = panels.iter().filter_map(|(bench, what, title)| Some((*title, report.table(bench, what)?)));
-    let panels: Vec<(&str, &Table, Vec<Bar>)> = panels.map(|(title, table)| (title, table, bars(table))).collect();
+    let panel_of = |(bench, what, column, title): (&str, &str, usize, &'static str)| {
+        let table = report.table(bench, what)?;
+        Some((title, table.columns[column].unit, bars(table, column)))
+    };
+    let panels: Vec<(&str, Unit, Vec<Bar>)> = panels.into_iter().filter_map(panel_of).collect();
     let mut body = String::new();
     let mut top = 0.0;
     for row in panels.chunks(2) {
-        for (index, (title, table, bars)) in row.iter().enumerate() {
-            panel(&mut body, index as f64 * COLUMN, top, title, table.unit, bars);
+        for (index, (title, unit, bars)) in row.iter().enumerate() {
+            panel(&mut body, index as f64 * COLUMN, top, title, *unit, bars);
         }
         top += 48.0 + LINE * row.iter().map(|(.., bars)| bars.len()).max().unwrap_or(0) as f64;
     }
@@ -59,7 +62,7 @@ struct Bar {
 }
 
 /// The limit and ours first, the others from the smallest on.
-fn bars(table: &Table) -> Vec<Bar> {
+fn bars(table: &Table, column: usize) -> Vec<Bar> {
     let bar = |row: &Row| {
         let ours = row.client == OURS || row.client.starts_with("highway ");
         let class = if row.client == LIMIT_NAME {
@@ -69,7 +72,7 @@ fn bars(table: &Table) -> Vec<Bar> {
         } else {
             "other"
         };
-        Some(Bar { name: row.client.clone(), class, value: row.median()? })
+        Some(Bar { name: row.client.clone(), class, value: row.median(column)? })
     };
     // Other ways to use the same client stand in the tables alone.
     let mut bars: Vec<Bar> = table.rows.iter().filter_map(bar).collect();
@@ -124,16 +127,15 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn row(client: &str, value: f64) -> Row {
-        Row { client: client.to_owned(), version: String::new(), values: vec![value], absent: None }
-    }
+    use crate::report::Column;
 
     #[test]
     fn ours_stands_behind_the_limit_and_bars_grow_with_the_logarithm() {
+        let row = |client, value| Row::new(client, vec![vec![0.0], vec![value]]);
         let rows = vec![row("a <b>", 100.0), row(OURS, 1.0), row(LIMIT_NAME, 0.1), row("c", 10.0)];
-        let table = Table { bench: "B1", what: SUBMIT_MEMORY.to_owned(), unit: Unit::MiB, rows, note: String::new() };
-        let names: Vec<String> = bars(&table).into_iter().map(|bar| bar.name).collect();
+        let columns = ["memory", "CPU"].map(|name| Column::new(name, Unit::MiB)).into();
+        let table = Table::new("B1, B2", SUBMIT, columns, rows, "");
+        let names: Vec<String> = bars(&table, CPU).into_iter().map(|bar| bar.name).collect();
         assert_eq!(names, [LIMIT_NAME, OURS, "c", "a <b>"]);
         let svg = svg(&Report { tables: vec![table], ..Report::default() });
         assert!(svg.contains("a &lt;b&gt;"), "{svg}");

@@ -44,6 +44,7 @@ pub(crate) struct Player {
 }
 
 pub(crate) const OURS: &str = "highwayapi";
+pub(crate) const OURS_THREADS: &str = "highwayapi, several threads";
 pub(crate) const LIMIT_NAME: &str = "limit: a bare loop";
 pub(crate) const CURL: &str = "curl";
 pub(crate) const NAIVE: &str = "naive generated client";
@@ -66,27 +67,29 @@ impl Player {
         };
         vec![
             own(LIMIT_NAME, Kind::Limit, "bare", "moves the same bytes and does nothing else"),
-            own(OURS, Kind::Ours, "ours", "this repository's crate, as its documentation shows"),
+            own(
+                OURS,
+                Kind::Ours,
+                "ours",
+                "this repository's crate, as its documentation shows; Tokio's current-thread runtime",
+            ),
+            Self {
+                scenarios: Some(["submit", "download"].map(str::to_owned).into()),
+                ..own(OURS_THREADS, Kind::Ours, "ours-threads", "the same on Tokio's multi-thread runtime")
+            },
             curl(CURL, "curl", "`-T`, `-o`: the body ready-made in a file and read while it is sent"),
             curl("curl -d", "curl-data", "the same body, read before it is sent"),
             own(
                 NAIVE,
                 Kind::Naive,
                 "naive",
-                "generated from the contract; whole pictures as text, the video in one piece",
+                "generated from the contract; whole pictures as text, the video in one piece; current-thread runtime",
             ),
         ]
     }
 
-    /// Why it cannot be asked for this at all.
-    pub(crate) fn lacks(&self, scenario: &str) -> Option<String> {
-        match (&self.command, &self.scenarios) {
-            (Err(why), _) => Some(why.clone()),
-            (Ok(_), Some(known)) if !known.iter().any(|known| known == scenario) => {
-                Some(format!("has no way to {scenario}"))
-            }
-            _ => None,
-        }
+    pub(crate) fn knows(&self, scenario: &str) -> bool {
+        self.scenarios.as_ref().is_none_or(|known| known.iter().any(|known| known == scenario))
     }
 
     /// The program, ready for its arguments, in an environment without proxies.
@@ -156,8 +159,8 @@ pub(crate) struct Runs {
     pub(crate) costs: std::result::Result<Vec<Cost>, String>,
 }
 
-/// Every client in turn, and that again for every run, so that what drifts hits all alike. Where it is warmed up, each
-/// makes one more call before, which is forgotten.
+/// Every client that knows the scenario in turn, and that again for every run, so that what drifts hits all alike. Where
+/// it is warmed up, each makes one more call before, which is forgotten.
 pub(crate) fn rounds<'a>(
     ground: &Ground,
     players: impl IntoIterator<Item = &'a Player>,
@@ -165,20 +168,21 @@ pub(crate) fn rounds<'a>(
     warm_up: bool,
 ) -> Vec<Runs> {
     let begin = |player: &Player| {
-        let costs = player.lacks(call.scenario).map_or(Ok(Vec::new()), Err);
+        let costs = player.command.as_ref().map(|_| Vec::new()).map_err(Clone::clone);
         Runs { player: player.clone(), costs }
     };
-    let mut all: Vec<Runs> = players.into_iter().map(begin).collect();
+    let mut all: Vec<Runs> = players.into_iter().filter(|player| player.knows(call.scenario)).map(begin).collect();
     for round in usize::from(!warm_up)..=ground.runs {
-        for runs in &mut all {
-            let Ok(costs) = &mut runs.costs else { continue };
+        all.retain_mut(|runs| {
+            let Ok(costs) = &mut runs.costs else { return true };
             match runs.player.call(ground, call) {
                 Ok(Said::Cost(_)) if round == 0 => {}
                 Ok(Said::Cost(cost)) => costs.push(cost),
-                Ok(Said::Unsupported { unsupported }) => runs.costs = Err(unsupported),
+                Ok(Said::Unsupported { .. }) => return false,
                 Err(error) => runs.costs = Err(format!("failed: {error}")),
             }
-        }
+            true
+        });
     }
     all
 }
@@ -203,5 +207,22 @@ impl Asked {
 
     pub(crate) fn over_tls(self) -> Self {
         Self { tls: true, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ours_is_judged_on_one_thread_and_shown_on_several_where_they_matter() {
+        let own = Player::own(Path::new("bench"));
+        let known = |name: &str| {
+            let player = own.iter().find(|player| player.name == name).expect("a client");
+            ["submit", "download", "poll", "start"].map(|scenario| player.knows(scenario))
+        };
+        assert_eq!(known(OURS), [true; 4]);
+        assert_eq!(known(OURS_THREADS), [true, true, false, false]);
+        assert_eq!(own.iter().find(|player| player.kind == Kind::Ours).map(|player| player.name.as_str()), Some(OURS));
     }
 }

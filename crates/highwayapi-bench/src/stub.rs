@@ -25,6 +25,8 @@ use crate::Result;
 
 /// Below this path the harness talks to the stub; nothing of that is counted.
 const CONTROL: &str = "/bench/";
+/// A task that is done and has a small video.
+const SMALL: &str = "done-small";
 
 struct Stub {
     base: String,
@@ -88,6 +90,7 @@ impl Stub {
                 Answer::Text(status, body) => connection.answer(status, "application/json", body.as_bytes()).await?,
                 Answer::Clip if self.send_clip(&mut connection, &head).await? => {}
                 Answer::Clip => return Ok(()),
+                Answer::SmallClip => return connection.write(&clip::small()).await,
             }
         }
         Ok(())
@@ -100,10 +103,12 @@ impl Stub {
                 Some(Answer::Text(200, json!({ "task_id": self.book.submitted() }).to_string()))
             }
             (_, clip::PATH) => Some(Answer::Clip),
+            (_, clip::SMALL_PATH) => Some(Answer::SmallClip),
             ("GET", "/v3/async/task-result") => {
                 let id = head.query().split('&').find_map(|pair| pair.strip_prefix("task_id="))?;
                 let (status, videos) = if self.book.polled(id) {
-                    let url = format!("{base}{}?signature=0123456789abcdef", clip::PATH);
+                    let path = if id == SMALL { clip::SMALL_PATH } else { clip::PATH };
+                    let url = format!("{base}{path}?signature=0123456789abcdef");
                     let video = json!({ "video_url": url, "video_url_ttl": "3600", "video_type": "mp4" });
                     ("TASK_STATUS_SUCCEED", vec![video])
                 } else {

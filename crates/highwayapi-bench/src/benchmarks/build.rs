@@ -2,14 +2,12 @@
 
 use std::path::Path;
 
-use super::at_most;
+use super::{at_most, why_not};
 use crate::Result;
 use crate::build_cost::{self, Build, BuildCost};
 use crate::ground::Ground;
-use crate::report::{Report, Row, Table, Unit};
-
-const CRATES: &str = "crates that a dependent compiles";
-const CPU: &str = "CPU of a cold build of a dependent";
+use crate::player::OURS;
+use crate::report::{Column, Report, Row, Table, Unit};
 
 pub(crate) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
     if ground.quick {
@@ -19,33 +17,31 @@ pub(crate) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
     let rounds = (ground.runs / 2).clamp(1, 3);
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
     let costs = build_cost::measure(&workspace, &ground.folder.join("build"), rounds)?;
-    let row = |cost: &BuildCost, values| Row {
-        client: cost.name.to_owned(),
-        version: cost.version.clone(),
-        values,
-        absent: None,
+    let row = |cost: &BuildCost| {
+        let builds = |value: fn(&Build) -> f64| cost.builds.iter().map(value).collect();
+        let values = vec![vec![cost.crates as f64], builds(|build| build.cpu_s), builds(|build| build.wall_s)];
+        Row { version: cost.version.clone(), ..Row::new(cost.name, values) }
     };
-    let builds = |value: fn(&Build) -> f64| {
-        costs.iter().map(|cost| row(cost, cost.builds.iter().map(value).collect())).collect::<Vec<_>>()
-    };
-    let crates = costs.iter().map(|cost| row(cost, vec![cost.crates as f64])).collect();
-    let note = "Default features (and async-openai's `video`), debug profile, crates fetched beforehand, all cores.";
-    let table =
-        |what: &str, unit, rows| Table { bench: "B8", what: what.to_owned(), unit, rows, note: note.to_owned() };
-    let tables = [
-        table(CRATES, Unit::Count, crates),
-        table(CPU, Unit::Seconds, builds(|build| build.cpu_s)),
-        table("wall time of that build", Unit::Seconds, builds(|build| build.wall_s)),
+    let columns = [("crates", Unit::Count), ("CPU", Unit::Seconds), ("wall", Unit::Seconds)];
+    let columns = columns.map(|(name, unit)| Column::new(name, unit)).into();
+    let versions: Vec<String> = costs.iter().map(|cost| format!("{} {}", cost.name, cost.version)).collect();
+    let note = format!(
+        "{}. Default features (and async-openai's `video`), debug profile, crates fetched beforehand, all cores. The limit: \
+         no dependency, so one crate.",
+        versions.join(", ")
+    );
+    let table = Table::new("B8", "a cold build of a dependent", columns, costs.iter().map(row).collect(), note);
+    let goals = [
+        ("crates that a dependent compiles", "", why_not::CRATES),
+        ("CPU of a cold build of a dependent", " s", why_not::BUILD),
     ];
-    for table in &tables[..2] {
-        let others = table.rows.iter().filter(|row| row.client != "highwayapi");
-        let best =
-            others.filter_map(|row| Some((row.client.as_str(), row.median()?))).min_by(|a, b| a.1.total_cmp(&b.1));
-        if let Some((name, best)) = best {
-            let unit = if table.what == CRATES { "" } else { " s" };
-            report.goals.extend(at_most("B8", &table.what, (table.median("highwayapi"), best), unit, name));
+    for (column, (what, unit, why_not)) in goals.into_iter().enumerate() {
+        let others = table.rows.iter().filter(|row| row.client != OURS);
+        let best = others.filter_map(|row| Some((row.client.as_str(), row.median(column)?)));
+        if let Some((name, best)) = best.min_by(|a, b| a.1.total_cmp(&b.1)) {
+            report.goals.extend(at_most("B8", what, (table.median(OURS, column), best), unit, name, why_not));
         }
     }
-    report.tables.extend(tables);
+    report.tables.push(table);
     Ok(())
 }

@@ -1,51 +1,34 @@
 //! B5: a video of 100 MiB, also where the connection is cut.
 
-use super::{at_most, price_of_tls};
+use super::{CPU, LIMIT_OF_TLS, MEMORY, at_most, beside, costs, why_not};
 use crate::Result;
-use crate::client::{Cost, Said};
+use crate::client::Said;
 use crate::ground::Ground;
-use crate::player::{Asked, CURL, Kind, LIMIT_NAME, OURS, Runs, rounds};
-use crate::report::{Report, Row, Table, Unit};
+use crate::player::{Asked, CURL, Kind, LIMIT_NAME, OURS, rounds};
+use crate::report::{Column, Report, Row, Table, Unit};
 
-pub(crate) const MEMORY: &str = "download of 100 MiB, peak memory over idle";
-const CPU: &str = "download of 100 MiB, CPU of the client";
+pub(crate) const DOWNLOAD: &str = "download of 100 MiB";
 /// What is read and written at once.
 const CHUNK: f64 = 64.0;
+const LIMIT: &str = "The limit: one buffer of 64 KiB, filled from the socket and written to the file. Ours is checked \
+                     (SHA-256, MP4 boxes) and synced to disk before it has its name; the others are not.";
 
 pub(crate) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
     let download = || Asked::new("download", vec![ground.folder.join("clip.mp4").display().to_string()]);
-    let plain = tables(&rounds(ground, &ground.players, &download(), true), "");
-    let (memory, cpu) = (&plain[0], &plain[1]);
-    let limit = memory.median(LIMIT_NAME).map_or("–".to_owned(), |mib| Unit::MiB.number(mib));
-    report.goals.extend(at_most("B5", MEMORY, (memory.median(OURS), 1.5), " MiB", format!("{LIMIT_NAME} {limit}")));
-    if let (Some(ours), Some(curl)) = (cpu.median(OURS), cpu.median(CURL)) {
-        let beside = format!("curl {} ms", Unit::Milliseconds.number(curl));
-        report.goals.extend(at_most("B5", CPU, (Some(ours / curl), 1.3), " × curl -o", beside));
+    let plain = costs("B5", DOWNLOAD.to_owned(), &rounds(ground, &ground.players, &download(), true), LIMIT);
+    let what = format!("{DOWNLOAD}, peak memory over idle");
+    let limit = beside(LIMIT_NAME, plain.median(LIMIT_NAME, MEMORY));
+    let ours = plain.median(OURS, MEMORY);
+    report.goals.extend(at_most("B5", &what, (ours, 1.5), " MiB", limit, why_not::DOWNLOAD_MEMORY));
+    if let (Some(ours), Some(curl)) = (plain.median(OURS, CPU), plain.median(CURL, CPU)) {
+        let (what, beside) = (format!("{DOWNLOAD}, CPU of the client"), beside(CURL, Some(curl)) + " ms");
+        let times = Some(ours / curl);
+        report.goals.extend(at_most("B5", &what, (times, 1.3), " × curl -o", beside, why_not::DOWNLOAD_CPU));
     }
-    let secure = tables(&rounds(ground, &ground.players, &download().over_tls(), true), ", TLS");
-    let price = price_of_tls(cpu, &secure[1]);
-    report.tables.extend(plain.into_iter().chain(secure));
-    report.tables.push(price);
-    cuts(ground, &download(), report)?;
-    Ok(())
-}
-
-fn tables(runs: &[Runs], how: &str) -> [Table; 3] {
-    let table = |bench, what: &str, unit, note: &str, value: fn(&Cost) -> f64| Table {
-        bench,
-        what: format!("{what}{how}"),
-        unit,
-        rows: runs.iter().map(|runs| Row::of(runs, value)).collect(),
-        note: note.to_owned(),
-    };
-    let note = "Ours is checked (SHA-256, MP4 boxes) and synced to disk before it has its name; the others are not.";
-    [
-        table("B5", MEMORY, Unit::MiB, "The limit: one buffer of 64 KiB.", |cost| {
-            cost.peak_kib.saturating_sub(cost.idle_kib) as f64 / 1024.0
-        }),
-        table("B5", CPU, Unit::Milliseconds, note, |cost| cost.cpu_s * 1e3),
-        table("B5", "the same download, wall time", Unit::Milliseconds, "", |cost| cost.wall_s * 1e3),
-    ]
+    report.tables.push(plain);
+    let secure = rounds(ground, &ground.players, &download().over_tls(), true);
+    report.tables.push(costs("B5", format!("{DOWNLOAD}, TLS"), &secure, LIMIT_OF_TLS));
+    cuts(ground, &download(), report)
 }
 
 /// What comes twice when the connection breaks off once.
@@ -59,17 +42,18 @@ fn cuts(ground: &Ground, download: &Asked, report: &mut Report) -> Result<()> {
         }
     };
     let size = whole("")?;
-    let mut rows = Vec::new();
+    let (mut columns, mut again) = (Vec::new(), Vec::new());
     for percent in [10, 50, 90] {
-        let again =
+        let sent =
             (0..ground.runs).map(|_| Ok((whole(&format!("cut={}", size * percent / 100))? - size) as f64 / 1024.0));
-        let client = format!("{OURS}, cut at {percent} %");
-        rows.push(Row { client, version: String::new(), values: again.collect::<Result<_>>()?, absent: None });
+        again.push(sent.collect::<Result<Vec<f64>>>()?);
+        columns.push(Column::new(format!("cut at {percent} %, KiB"), Unit::Count));
     }
-    let most = rows.iter().flat_map(|row| &row.values).copied().fold(0.0, f64::max);
+    let most = again.iter().flatten().copied().fold(0.0, f64::max);
     let what = "bytes sent again after a cut";
-    report.goals.extend(at_most("B5", what, (Some(most), CHUNK), " KiB", "peers: all of it"));
-    let note = "In KiB. No peer goes on where it was cut; each fails, and fetches all of it again when asked again.";
-    report.tables.push(Table { bench: "B5", what: what.to_owned(), unit: Unit::Count, rows, note: note.to_owned() });
+    report.goals.extend(at_most("B5", what, (Some(most), CHUNK), " KiB", "peers: all of it", why_not::SENT_AGAIN));
+    let note =
+        "The limit is 0. No peer goes on where it was cut; each fails, and fetches all of it again when asked again.";
+    report.tables.push(Table::new("B5", what, columns, vec![Row::new(OURS, again)], note));
     Ok(())
 }

@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::at_most;
-use crate::Result;
+use super::{at_most, why_not};
 use crate::ground::Ground;
-use crate::load;
 use crate::player::environment;
-use crate::report::{Report, Row, Table, Unit};
+use crate::report::{Column, Report, Row, Table, Unit};
+use crate::{Result, load, stats};
 
 const CLIP: &str = "highway generate --sandbox, 8 s at 720p";
 const READY: &str = "highway sandbox, start to first answer";
@@ -21,19 +20,9 @@ const RATE: u32 = 500;
 pub(crate) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
     let runs = |value: &dyn Fn() -> Result<f64>| (0..ground.runs).map(|_| value()).collect::<Result<Vec<f64>>>();
     let clips = runs(&|| clip(ground))?;
-    let clips = table(
-        CLIP,
-        Unit::Seconds,
-        &[("highway", clips)],
-        "The repository's example frames, on all cores; the limit is the encoder.",
-    );
-    report.goals.extend(at_most("B7", CLIP, (clips.median("highway"), 2.0), " s", ""));
-    report.tables.push(clips);
-
+    report.goals.extend(at_most("B7", CLIP, (stats::median(&clips), 2.0), " s", "", why_not::SANDBOX_CLIP));
     let ready = runs(&|| Ok(Sandbox::start(ground)?.ready.as_secs_f64() * 1e3))?;
-    let ready = table(READY, Unit::Milliseconds, &[("highway", ready)], "");
-    report.goals.extend(at_most("B7", READY, (ready.median("highway"), 30.0), " ms", ""));
-    report.tables.push(ready);
+    report.goals.extend(at_most("B7", READY, (stats::median(&ready), 30.0), " ms", "", why_not::SANDBOX_START));
 
     let time = Duration::from_secs(if ground.quick { 1 } else { 10 });
     let mut loads = Vec::new();
@@ -41,37 +30,26 @@ pub(crate) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
         let sandbox = Sandbox::start(ground)?;
         loads.push(load::run(&sandbox.base_url, &sandbox.api_key, RATE, time)?);
     }
-    let of = |name, value: fn(&load::Load) -> f64| (name, loads.iter().map(value).collect());
-    let rows = [
+    let load = format!("{RATE} small submits a second for {} s", time.as_secs());
+    let most = loads.iter().map(|load| load.errors as f64).reduce(f64::max);
+    report.goals.extend(at_most("B7", &load, (most, 0.0), " errors", "", why_not::SANDBOX_LOAD));
+    let of = |what: &str, value: fn(&load::Load) -> f64| {
+        Row::new(&format!("{load}: {what}"), vec![loads.iter().map(value).collect()])
+    };
+    let rows = vec![
+        Row::new(&format!("{CLIP}, s"), vec![clips]),
+        Row::new(&format!("{READY}, ms"), vec![ready]),
         of("answered a second", |load| load.answered_per_s),
         of("errors", |load| load.errors as f64),
-        of("errors that are 429: 1,000 tasks wait", |load| load.busy as f64),
+        of("errors that are 429, as 1,000 tasks wait", |load| load.busy as f64),
         of("half are answered within, ms", |load| load.p50_ms),
         of("99 % are answered within, ms", |load| load.p99_ms),
     ];
-    let what = format!("{RATE} small submits a second for {} s", time.as_secs());
-    let note = "Each begins at its appointed time, whether or not others are answered, on at most 64 connections; the \
-                same two pictures of 64 × 64, prompt and seed. Sender and sandbox share the machine.";
-    let table = table(&what, Unit::Count, &rows, note);
-    report.goals.extend(at_most(
-        "B7",
-        &what,
-        (table.rows[1].values.iter().copied().reduce(f64::max), 0.0),
-        " errors",
-        "",
-    ));
-    report.tables.push(table);
+    let note = "The clip is made of the repository's example frames, on all cores; its limit is the encoder. Each submit \
+                begins at its appointed time, whether or not others are answered, on at most 64 connections, with the \
+                same two pictures of 64 × 64, prompt and seed; sender and sandbox share the machine.";
+    report.tables.push(Table::new("B7", "the sandbox", vec![Column::new("value", Unit::Count)], rows, note));
     Ok(())
-}
-
-fn table(what: &str, unit: Unit, rows: &[(&str, Vec<f64>)], note: &str) -> Table {
-    let row = |(client, values): &(&str, Vec<f64>)| Row {
-        client: (*client).to_owned(),
-        version: String::new(),
-        values: values.clone(),
-        absent: None,
-    };
-    Table { bench: "B7", what: what.to_owned(), unit, rows: rows.iter().map(row).collect(), note: note.to_owned() }
 }
 
 /// Seconds from a command to its clip.

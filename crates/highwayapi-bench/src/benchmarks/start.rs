@@ -6,73 +6,70 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::at_most;
+use super::{at_most, beside, why_not};
 use crate::client::{Body, KEY, Said, curl_submit};
 use crate::ground::Ground;
-use crate::player::{CURL, Player, environment};
-use crate::report::{Report, Row, Table, Unit};
+use crate::player::{Kind, environment};
+use crate::report::{Column, Report, Row, Table, Unit};
 use crate::{Result, machine};
 
-pub(crate) const COLD: &str = "start of a program to its first byte at the service";
-const IDLE: &str = "memory of a program that waits";
+pub(crate) const START: &str = "start of a program to its first byte at the service, and its memory when it waits";
+const FIRST_BYTE: usize = 0;
+const IDLE: usize = 1;
+const CURL_T: &str = "curl -T";
 const FRESH: &str = "highway submit, first";
 const WARM: &str = "highway submit, later";
 const WAITING: &str = "highway wait, most";
 
 pub(crate) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
-    let mut rows = vec![row(FRESH), row(WARM), row("curl -T")];
-    rows.extend(ground.players.iter().filter(|player| player.name != CURL).map(|player| row(&player.name)));
-    let mut idle: Vec<Row> = Vec::new();
+    let row = |client: &str| Row::new(client, vec![Vec::new(); 2]);
+    let mut rows = vec![row(FRESH), row(WARM), row(CURL_T)];
+    // curl has its own way here.
+    let others = ground.players.iter().filter(|player| player.kind != Kind::Curl && player.knows("start"));
+    rows.extend(others.map(|player| row(&player.name)));
     for round in 0..=ground.runs {
         for row in &mut rows {
             if row.absent.is_some() {
                 continue;
             }
             match start(ground, &row.client, round) {
-                Ok((_, said)) if round == 0 => idle.extend(said.and_then(|said| waits(&row.client, said))),
                 Ok((took, said)) => {
-                    row.values.push(took);
                     if let Some(Said::Cost(cost)) = said {
                         row.version = cost.version;
+                        row.values[IDLE].push(cost.idle_kib as f64 / 1024.0);
+                    }
+                    if round > 0 {
+                        row.values[FIRST_BYTE].push(took);
                     }
                 }
                 Err(error) => row.absent = Some(error.to_string()),
             }
         }
     }
-    let note = "Two pictures of 10 kB. Both ends read the same clock. The command keeps a durable record of what it \
-                pays for: the intent is synced to disk before the first byte, the first time in a record that is \
-                still to be made.";
-    let table = Table { bench: "B6", what: COLD.to_owned(), unit: Unit::Milliseconds, rows, note: note.to_owned() };
-    let beside = format!("curl {} ms", Unit::Milliseconds.number(table.median("curl -T").unwrap_or(f64::NAN)));
-    report.goals.extend(at_most("B6", FRESH, (table.median(FRESH), 10.0), " ms", beside.clone()));
-    report.goals.extend(at_most("B6", WARM, (table.median(WARM), 10.0), " ms", beside.clone()));
-    if let (Some(warm), Some(curl)) = (table.median(WARM), table.median("curl -T")) {
-        report.goals.extend(at_most("B6", WARM, (Some(warm / curl), 2.0), " × curl", beside));
-    }
-    report.tables.push(table);
-
     let waiting = (0..ground.runs).map(|run| waiting(ground, run)).collect::<Result<Vec<_>>>()?;
-    let own = |client: &str, value: fn(&(f64, f64)) -> f64| Row {
-        values: waiting.iter().map(value).collect(),
-        ..row(client)
-    };
-    idle.splice(0..0, [own("highway wait, now", |mib| mib.0), own(WAITING, |mib| mib.1)]);
-    let note =
-        "Of ours all of the process while it polls; of the others what they hold when imports and client are ready.";
-    let table = Table { bench: "B6", what: IDLE.to_owned(), unit: Unit::MiB, rows: idle, note: note.to_owned() };
-    report.goals.extend(at_most("B6", IDLE, (table.median(WAITING), 10.0), " MiB", ""));
+    let own =
+        |client, value: fn(&(f64, f64)) -> f64| Row::new(client, vec![Vec::new(), waiting.iter().map(value).collect()]);
+    rows.extend([own("highway wait, now", |mib| mib.0), own(WAITING, |mib| mib.1)]);
+
+    let columns = vec![Column::new("first byte", Unit::Milliseconds), Column::new("idle", Unit::MiB)];
+    let note = "First byte: a submit of two pictures of 10 kB; both ends read the same clock. The command keeps a durable \
+                record of what it pays for: the intent is synced to disk before the first byte, the first time in a \
+                record that is still to be made. Idle: of the command all of the process while it polls; of the others \
+                what they hold when imports and client are ready. The limit: a process, a connection and one write.";
+    let table = Table::new("B6", START, columns, rows, note);
+    let curl = table.median(CURL_T, FIRST_BYTE);
+    let beside = beside("curl", curl) + " ms";
+    let ours = |name| (table.median(name, FIRST_BYTE), 10.0);
+    report.goals.extend(at_most("B6", FRESH, ours(FRESH), " ms", beside.clone(), why_not::FIRST_START));
+    report.goals.extend(at_most("B6", WARM, ours(WARM), " ms", beside.clone(), why_not::LATER_START));
+    if let (Some(warm), Some(curl)) = (ours(WARM).0, curl) {
+        let times = (Some(warm / curl), 2.0);
+        report.goals.extend(at_most("B6", WARM, times, " × curl", beside, why_not::LATER_START_TO_CURL));
+    }
+    let most = (table.median(WAITING, IDLE), 10.0);
+    report.goals.extend(at_most("B6", "memory of a program that waits", most, " MiB", "", why_not::WAITING));
     report.tables.push(table);
     Ok(())
-}
-
-fn row(client: &str) -> Row {
-    Row { client: client.to_owned(), version: String::new(), values: Vec::new(), absent: None }
-}
-
-fn waits(client: &str, said: Said) -> Option<Row> {
-    let Said::Cost(cost) = said else { return None };
-    Some(Row { version: cost.version, values: vec![cost.idle_kib as f64 / 1024.0], ..row(client) })
 }
 
 /// Milliseconds to the first byte, and what the client said of itself.
@@ -83,16 +80,13 @@ fn start(ground: &Ground, client: &str, round: usize) -> Result<(f64, Option<Sai
         FRESH => submit(ground, &emptied(&state("fresh"))?, round),
         WARM if round == 0 => submit(ground, &emptied(&state("warm"))?, round),
         WARM => submit(ground, &state("warm"), round),
-        "curl -T" => {
+        CURL_T => {
             let mut command = Command::new("curl");
             command.args(curl_submit(&ground.stub.base, &ground.small.body, Body::Streamed));
             command
         }
         _ => {
             let player = ground.players.iter().find(|player| player.name == client).ok_or("a client is missing")?;
-            if let Some(why) = lacks(player) {
-                return Err(why.into());
-            }
             let mut command = player.command(ground, false)?;
             command.env("BENCH_BODY", &ground.small.body).arg("start").arg(first).arg(last);
             command
@@ -116,11 +110,6 @@ fn start(ground: &Ground, client: &str, round: usize) -> Result<(f64, Option<Sai
     }
     let first_byte = ground.stub.counts()?.first_byte.ok_or("nothing came")?;
     Ok((first_byte.saturating_sub(began) as f64 / 1e6, said))
-}
-
-/// curl has its own way here; the others are asked for `start`, or for a submit where that is all they list.
-fn lacks(player: &Player) -> Option<String> {
-    if player.name.starts_with("curl") { Some("as curl -T".to_owned()) } else { player.lacks("start") }
 }
 
 /// `highway submit` with a request of its own, for the same is not sent twice.

@@ -1,89 +1,61 @@
 //! B1 and B2: one submit of two pictures of 20 MB.
 
-use super::{at_most, price_of_tls};
+use super::{CPU, LIMIT_OF_TLS, MEMORY, at_most, beside, costs, why_not};
 use crate::Result;
-use crate::client::{Cost, Said};
+use crate::client::Said;
 use crate::ground::Ground;
-use crate::player::{Asked, CURL, Kind, LIMIT_NAME, NAIVE, OURS, Runs, rounds};
-use crate::report::{Report, Row, Table, Unit};
+use crate::player::{Asked, CURL, Kind, LIMIT_NAME, NAIVE, OURS, rounds};
+use crate::report::{Column, Report, Table, Unit};
 
-pub(crate) const MEMORY: &str = "one submit of 2 × 20 MB, peak memory over idle";
-pub(crate) const CPU: &str = "one submit of 2 × 20 MB, CPU of the client";
+pub(crate) const SUBMIT: &str = "one submit of 2 × 20 MB";
+const SENT: usize = 3;
+const LIMIT: &str = "The limit: 40 MB read by a buffer of 48 KiB, encoded into another, and those 53.3 MB written to the \
+                     socket. Sent are MB (10^6 bytes) of all bodies, counted by the stub in one call: some upload the \
+                     pictures as they are, and what openai offers takes one picture only.";
 
 pub(crate) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
     let submit = Asked::submit(1, &ground.pictures);
     let plain = rounds(ground, &ground.players, &submit, true);
-    let tables = tables(&plain, "");
-    let (memory, cpu) = (&tables[0], &tables[1]);
-    let beside =
-        |name: &str| format!("{name} {}", memory.median(name).map_or("–".to_owned(), |mib| Unit::MiB.number(mib)));
-    let beside = [LIMIT_NAME, NAIVE].map(beside).join(", ");
-    report.goals.extend(at_most("B1", MEMORY, (memory.median(OURS), 1.5), " MiB", beside));
+    let mut table = costs("B1, B2", SUBMIT.to_owned(), &plain, LIMIT);
+    count_sent(ground, &submit, &mut table)?;
+    let names = [LIMIT_NAME, NAIVE].map(|name| beside(name, table.median(name, MEMORY))).join(", ");
+    let (memory, cpu) = (format!("{SUBMIT}, peak memory over idle"), format!("{SUBMIT}, CPU of the client"));
+    let ours = table.median(OURS, MEMORY);
+    report.goals.extend(at_most("B1", &memory, (ours, 1.5), " MiB", names, why_not::SUBMIT_MEMORY));
 
-    let times = |other: f64| cpu.median(OURS).map(|ours| ours / other);
-    if let Some(curl) = cpu.median(CURL) {
-        let beside = format!("curl {} ms", Unit::Milliseconds.number(curl));
-        report.goals.extend(at_most("B2", CPU, (times(curl), 1.5), " × curl -T", beside));
+    let times = |other: f64| table.median(OURS, CPU).map(|ours| ours / other);
+    if let Some(curl) = table.median(CURL, CPU) {
+        let beside = beside(CURL, Some(curl)) + " ms";
+        report.goals.extend(at_most("B2", &cpu, (times(curl), 1.5), " × curl -T", beside, why_not::SUBMIT_CPU_TO_CURL));
     }
-    let wire = wire(ground, &submit)?;
     // Others send less, such as one picture, or pictures that are not Base64.
-    let same = |name: &str| wire.median(name) >= wire.median(OURS).map(|ours| ours * 0.99);
+    let same = |name: &str| table.median(name, SENT) >= table.median(OURS, SENT).map(|ours| ours * 0.99);
     let pythons = plain.iter().filter(|runs| runs.player.kind == Kind::Python);
     let pythons = pythons.filter(|runs| !runs.player.best_practice && same(&runs.player.name));
-    let medians = pythons.filter_map(|runs| Some((runs.player.name.as_str(), cpu.median(&runs.player.name)?)));
+    let medians = pythons.filter_map(|runs| Some((runs.player.name.as_str(), table.median(&runs.player.name, CPU)?)));
     if let Some((name, python)) = medians.min_by(|a, b| a.1.total_cmp(&b.1)) {
-        let beside = format!("{name} {} ms", Unit::Milliseconds.number(python));
-        report.goals.extend(at_most("B2", CPU, (times(python), 0.1), " × the best Python SDK", beside));
+        let beside = beside(name, Some(python)) + " ms";
+        let unit = " × the best Python SDK";
+        report.goals.extend(at_most("B2", &cpu, (times(python), 0.1), unit, beside, why_not::SUBMIT_CPU_TO_PYTHON));
     }
-    let secure = self::tables(&rounds(ground, &ground.players, &submit.over_tls(), true), ", TLS");
-    let price = price_of_tls(cpu, &secure[1]);
-    report.tables.extend(tables.into_iter().chain([wire]).chain(secure));
-    report.tables.push(price);
+    report.tables.push(table);
+    let secure = rounds(ground, &ground.players, &submit.over_tls(), true);
+    report.tables.push(costs("B1, B2", format!("{SUBMIT}, TLS"), &secure, LIMIT_OF_TLS));
     Ok(())
 }
 
-fn tables(runs: &[Runs], how: &str) -> [Table; 3] {
-    let table = |bench, what: &str, unit, note: &str, value: fn(&Cost) -> f64| Table {
-        bench,
-        what: format!("{what}{how}"),
-        unit,
-        rows: runs.iter().map(|runs| Row::of(runs, value)).collect(),
-        note: note.to_owned(),
-    };
-    [
-        table("B1", MEMORY, Unit::MiB, "The limit: one buffer of 48 KiB and one for its Base64.", |cost| {
-            cost.peak_kib.saturating_sub(cost.idle_kib) as f64 / 1024.0
-        }),
-        table(
-            "B2",
-            CPU,
-            Unit::Milliseconds,
-            "The limit: 40 MB read, 53.3 MB encoded, and those written to the socket.",
-            |cost| cost.cpu_s * 1e3,
-        ),
-        table("B2", "the same submit, wall time", Unit::Milliseconds, "", |cost| cost.wall_s * 1e3),
-    ]
-}
-
-/// How much each client sends: not all of them do the same.
-fn wire(ground: &Ground, submit: &Asked) -> Result<Table> {
-    let mut rows = Vec::new();
-    for player in &ground.players {
+/// Another column: how much each client sends, for not all of them do the same.
+fn count_sent(ground: &Ground, submit: &Asked, table: &mut Table) -> Result<()> {
+    table.columns.push(Column::new("sent, MB", Unit::Count));
+    for row in &mut table.rows {
+        let player = ground.players.iter().find(|player| player.name == row.client).ok_or("a client is missing")?;
+        if row.absent.is_some() {
+            continue;
+        }
         ground.stub.reset("")?;
-        let said = match player.lacks("submit") {
-            None => player.call(ground, submit),
-            Some(why) => Err(why.into()),
-        };
-        let bytes = ground.stub.counts()?.bytes_in as f64 / 1e6;
-        let (version, values, absent) = match said {
-            Ok(Said::Cost(cost)) => (cost.version, vec![bytes], None),
-            Ok(Said::Unsupported { unsupported }) => (String::new(), Vec::new(), Some(unsupported)),
-            Err(error) => (String::new(), Vec::new(), Some(error.to_string())),
-        };
-        rows.push(Row { client: player.name.clone(), version, values, absent });
+        let said = player.call(ground, submit);
+        let sent = ground.stub.counts()?.bytes_in as f64 / 1e6;
+        row.values.push(if matches!(said, Ok(Said::Cost(_))) { vec![sent] } else { Vec::new() });
     }
-    let note = "In MB (10^6 bytes), counted by the stub in one call. Not all do the same: some upload the pictures as \
-                they are, and what openai offers takes one picture only.";
-    let what = "the same submit, bytes of its bodies on the wire".to_owned();
-    Ok(Table { bench: "B2", what, unit: Unit::Count, rows, note: note.to_owned() })
+    Ok(())
 }

@@ -30,6 +30,8 @@ struct Known {
 pub(super) enum Answer {
     Text(u16, String),
     Clip,
+    /// A small video, after which the connection ends.
+    SmallClip,
 }
 
 fn ok() -> u16 {

@@ -4,8 +4,11 @@ use std::ops::Range;
 
 /// Where it is.
 pub(super) const PATH: &str = "/files/clip.mp4";
+/// Where there is one of a few KiB, for clients to warm up.
+pub(super) const SMALL_PATH: &str = "/files/small.mp4";
 /// How long the part is that holds the pictures of a real one.
 const MEDIA: u64 = 100 << 20;
+const SMALL_MEDIA: u32 = 4 << 10;
 
 pub(super) struct Clip {
     boxes: Vec<u8>,
@@ -17,11 +20,25 @@ fn boxed(name: &[u8; 4], contents: &[u8], more: u32) -> Vec<u8> {
     [&size.to_be_bytes()[..], name, contents].concat()
 }
 
+/// All boxes of a video, without the contents of the last.
+fn boxes(media: u32) -> Vec<u8> {
+    let header = [boxed(b"mvhd", &[0; 100], 0), boxed(b"trak", &[0; 100], 0)].concat();
+    let start = [boxed(b"ftyp", b"isom\0\0\x02\0isommp41", 0), boxed(b"moov", &header, 0)].concat();
+    [start, boxed(b"mdat", b"", media)].concat()
+}
+
+/// The whole answer with the small one; the connection ends with it, so that nobody's download finds one ready.
+pub(super) fn small() -> Vec<u8> {
+    let video = [boxes(SMALL_MEDIA), vec![7; SMALL_MEDIA as usize]].concat();
+    let length = video.len();
+    let head =
+        format!("HTTP/1.1 200 OK\r\ncontent-type: video/mp4\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+    [head.as_bytes(), &video].concat()
+}
+
 impl Clip {
     pub(super) fn new() -> Self {
-        let header = [boxed(b"mvhd", &[0; 100], 0), boxed(b"trak", &[0; 100], 0)].concat();
-        let start = [boxed(b"ftyp", b"isom\0\0\x02\0isommp41", 0), boxed(b"moov", &header, 0)].concat();
-        Self { boxes: [start, boxed(b"mdat", b"", MEDIA as u32)].concat(), filler: vec![7; 1 << 20] }
+        Self { boxes: boxes(MEDIA as u32), filler: vec![7; 1 << 20] }
     }
 
     fn length(&self) -> u64 {
@@ -73,5 +90,20 @@ mod tests {
         assert_eq!(clip.range(Some("bytes=10-19")), 10..20);
         assert!(clip.head(&(10..20)).contains("content-range: bytes 10-19/"));
         assert_eq!(clip.piece(clip.length() - 5, clip.length()).len(), 5);
+    }
+
+    #[test]
+    fn the_small_one_is_as_long_as_its_boxes_say_and_ends_the_connection() {
+        let answer = small();
+        let body = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
+        let (head, mut video) = (String::from_utf8_lossy(&answer[..body]), &answer[body..]);
+        assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", video.len())), "{head}");
+        assert!(head.contains("\r\nconnection: close\r\n"), "{head}");
+        let mut names = Vec::new();
+        while let Some((size, rest)) = video.split_first_chunk::<4>() {
+            names.push(String::from_utf8_lossy(&rest[..4]).into_owned());
+            video = &video[u32::from_be_bytes(*size) as usize..];
+        }
+        assert_eq!(names, ["ftyp", "moov", "mdat"]);
     }
 }
