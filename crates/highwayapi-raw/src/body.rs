@@ -222,8 +222,9 @@ impl Picture {
     /// Its next chunk, in `buffer`.
     fn read(mut self, mut buffer: Vec<u8>) -> Reading {
         tokio::task::spawn_blocking(move || {
-            buffer.reserve_exact(CHUNK / 3 * 4);
-            buffer.resize(CHUNK / 3 * 4, 0);
+            let size = self.left.min(CHUNK as u64).div_ceil(3) as usize * 4;
+            buffer.reserve_exact(size.saturating_sub(buffer.len()));
+            buffer.resize(size, 0);
             let mut filled = 0;
             while self.left > 0 && filled < buffer.len() {
                 filled += self.read_piece(&mut buffer[filled..])?;

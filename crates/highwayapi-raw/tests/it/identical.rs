@@ -21,7 +21,7 @@ use proptest::sample::select;
 use crate::source::{Picture, poured, request};
 
 /// Pictures are sent in chunks of this size.
-const CHUNK: usize = 96 * 1024;
+const CHUNK: usize = 144 * 1024;
 
 /// Sizes where something could go wrong: none, Base64's threes, the ends of chunks, and any.
 fn picture() -> impl Strategy<Value = Vec<u8>> {
