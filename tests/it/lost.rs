@@ -1,6 +1,8 @@
 //! Answers that never come, or not whole: what the caller is told, and how often the service was asked to be paid.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{Read, Write as _};
+use std::thread;
 use std::time::Duration;
 
 use highwayapi::{Charged, FirstLastFrame, Frame};
@@ -197,4 +199,26 @@ async fn a_dropped_submit_is_not_taken_up_by_anyone() {
     }
     sleep(Duration::from_millis(700)).await;
     assert_eq!((server.connections(), server.count("POST ")), (1, 1));
+}
+
+/// As after Ctrl-Z and `fg`: the time was over while nobody looked, and so was the wait for the answer.
+#[tokio::test]
+async fn an_answer_that_came_while_the_program_stood_still_counts() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let service = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let _ = stream.read(&mut [0; 64 * 1024]).expect("a request");
+        thread::sleep(Duration::from_millis(1500));
+        write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{ACCEPTED}", ACCEPTED.len()).expect("an answer");
+        stream
+    });
+    let client = builder(&url).idle_timeout(Duration::from_secs(1)).build().expect("a client");
+    tokio::spawn(async {
+        sleep(Duration::from_millis(1200)).await;
+        thread::sleep(Duration::from_secs(2));
+    });
+    let task = client.submit(&clip()).await.expect("a task");
+    assert_eq!(task.id().as_str(), "t");
+    drop(service.join().expect("an answer"));
 }

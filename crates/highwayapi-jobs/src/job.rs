@@ -86,6 +86,9 @@ pub struct Job {
     /// The seed that the service used, where it says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed_used: Option<u64>,
+    /// When the submit was answered with its task, if this is where that was seen.
+    #[serde(default, with = "time::optional", skip_serializing_if = "Option::is_none")]
+    pub accepted_at: Option<SystemTime>,
     /// How many milliseconds its task ran, from the submit until it was done, where that was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_ms: Option<u64>,
@@ -133,6 +136,7 @@ impl Job {
             task_id: None,
             reason: None,
             seed_used: None,
+            accepted_at: None,
             run_ms: None,
             clips: Vec::new(),
             created_at: now,
@@ -151,9 +155,13 @@ impl Job {
         if next != self.state {
             self.changed_at = SystemTime::now();
         }
-        if event == Event::SubmitAgain {
-            self.attempt += 1;
-            self.submitted_at = self.changed_at;
+        match event {
+            Event::Accepted => self.accepted_at = Some(self.changed_at),
+            Event::SubmitAgain => {
+                self.attempt += 1;
+                (self.submitted_at, self.accepted_at) = (self.changed_at, None);
+            }
+            _ => {}
         }
         (self.state, self.reason) = (next, reason);
         Ok(())

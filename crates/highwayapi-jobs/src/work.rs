@@ -325,9 +325,8 @@ impl HeldJob {
                     return Ok(fresh);
                 }
                 let task = self.jobs.client().task(id.clone()).accepted();
-                Ok(match (&self.held.job.asked, self.held.job.state) {
-                    // It came into this state when the submit was answered.
-                    (Some(asked), State::Submitted) => task.submitted_at(self.held.job.changed_at, &asked.options),
+                Ok(match (&self.held.job.asked, self.held.job.accepted_at, self.held.job.state) {
+                    (Some(asked), Some(at), State::Submitted) => task.submitted_at(at, &asked.options),
                     _ => task,
                 })
             }

@@ -58,7 +58,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// It keeps 10,000 finished tasks and 2 GiB of clips (in a temporary directory) and forgets the oldest
 /// beyond that. At most 10,000 tasks with 4 GiB of pictures wait at once, and further submits are answered
 /// with 429. A picture that several tasks need is held once, and a clip that was asked for before is not
-/// rendered again; other clips are rendered one after the other, as they were asked for.
+/// rendered again; other clips are rendered as they were asked for, one at a time for every four cores.
 pub struct Sandbox {
     base_url: String,
     shared: Arc<Shared>,

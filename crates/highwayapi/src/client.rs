@@ -70,7 +70,7 @@ impl Client {
             idle_timeout: Duration::from_secs(120),
             wait_timeout: Duration::from_secs(30 * 60),
             poll_interval: Duration::from_secs(1)..=Duration::from_secs(60),
-            requests_per_minute: None,
+            requests_per_minute: Ok(None),
             submit_attempts: 4,
         }
     }
@@ -94,14 +94,11 @@ impl Client {
 
     /// Waits until a request may be sent. What the service asked for is waited for no longer than a minute.
     pub(crate) async fn turn(&self, wish: Wish, what: &str, charged: Charged) -> Result<()> {
-        let asked = self.0.schedule.left_alone_for();
-        if asked > LONGEST_PAUSE {
+        self.0.schedule.turn(wish, LONGEST_PAUSE).await.map_err(|asked| {
             let text = format!("{what} was not sent: the service is busy. {}", left_alone(asked));
             let error = Error::new(ErrorKind::Refused, charged, text);
-            return Err(error.with_status(429).with_retry_after(Some(asked)));
-        }
-        self.0.schedule.turn(wish).await;
-        Ok(())
+            error.with_status(429).with_retry_after(Some(asked))
+        })
     }
 
     /// What a 429 or 503 asks for, it asks of all that this client does.
@@ -139,7 +136,7 @@ pub struct ClientBuilder {
     wait_timeout: Duration,
     poll_interval: RangeInclusive<Duration>,
     /// As it was said; 0 is no limit.
-    requests_per_minute: Option<u32>,
+    requests_per_minute: Result<Option<u32>>,
     submit_attempts: u32,
 }
 
@@ -149,7 +146,8 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// When the key is not set, or what is set for the requests is no number.
+    /// When the key is not set. What is set for the requests and is no number fails [`ClientBuilder::build`], unless
+    /// something else is said before.
     pub fn from_env() -> Result<Self> {
         let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let key = set("HIGHWAY_API_KEY").ok_or_else(|| {
@@ -162,13 +160,12 @@ impl ClientBuilder {
             builder = builder.base_url(base_url);
         }
         if let Some(requests) = set("HIGHWAY_REQUESTS_PER_MINUTE") {
-            let number = requests.trim().parse().map_err(|_| {
-                let came = clean(&requests, "");
+            builder.requests_per_minute = requests.trim().parse().map(Some).map_err(|_| {
+                let (came, most) = (clean(&requests, ""), u32::MAX);
                 Error::config(format!(
-                    "HIGHWAY_REQUESTS_PER_MINUTE is `{came}`; expected a number such as 50, or 0 for no limit"
+                    "HIGHWAY_REQUESTS_PER_MINUTE is `{came}`; expected a whole number from 0, which is no limit, to {most}"
                 ))
-            })?;
-            builder = builder.requests_per_minute(number);
+            });
         }
         Ok(builder)
     }
@@ -180,7 +177,7 @@ impl ClientBuilder {
     }
 
     /// How long nothing may move, while a request is sent or answered or a video fetched, before it is given up.
-    /// Default: 2 min. There is no limit on how long an upload takes as long as it gets on.
+    /// Default: 2 min. There is no limit on how long an upload takes as long as it gets on: 192 KiB within that time.
     pub fn idle_timeout(mut self, idle_timeout: Duration) -> Self {
         self.idle_timeout = idle_timeout;
         self
@@ -206,9 +203,10 @@ impl ClientBuilder {
     /// for so many are allowed for Veo 3.1 as far as the vendor's documentation says; no limit for a service on this
     /// machine, such as the sandbox. Several programs on one account must share its budget.
     ///
-    /// Where an answer of 429 or 503 asks to be left alone for some time (`Retry-After`), nothing at all is sent until then.
+    /// Where an answer of 429 or 503 asks to be left alone for some time (`Retry-After`), nothing at all is sent to the service
+    /// until then.
     pub fn requests_per_minute(mut self, requests_per_minute: u32) -> Self {
-        self.requests_per_minute = Some(requests_per_minute);
+        self.requests_per_minute = Ok(Some(requests_per_minute));
         self
     }
 
@@ -243,7 +241,7 @@ impl ClientBuilder {
         let tls = |error: reqwest::Error| Error::config("TLS cannot be set up").with_source(error.without_url());
         let api = api.build().map_err(tls)?;
         let (base_url, hooks) = (url.as_str().trim_end_matches('/').to_owned(), Hooks::new(hooks));
-        let limit = self.requests_per_minute.unwrap_or(if direct { 0 } else { REQUESTS_PER_MINUTE });
+        let limit = self.requests_per_minute?.unwrap_or(if direct { 0 } else { REQUESTS_PER_MINUTE });
         Ok(Client(Arc::new(Inner {
             raw: raw::Client::new_with_client(&base_url, api.clone(), hooks.clone()),
             base_url,

@@ -43,34 +43,48 @@ impl Schedule {
     }
 
     /// Returns when a request may be sent. Whoever drops this gives its place up.
-    pub(crate) async fn turn(&self, wish: Wish) {
+    ///
+    /// # Errors
+    ///
+    /// For how long the service asked to be left alone, where that is more than `patience`.
+    pub(crate) async fn turn(&self, wish: Wish, patience: Duration) -> Result<(), Duration> {
         let called = Arc::new(Notify::new());
-        let Some(place) = self.line().enter(wish, self.now(), || Arc::clone(&called)) else { return };
+        let asked = || Some(self.left_alone_for()).filter(|&asked| asked > patience);
+        if let Some(asked) = asked() {
+            return Err(asked);
+        }
+        let Some(place) = self.line().enter(wish, self.now(), || Arc::clone(&called)) else { return Ok(()) };
         let waiting = Waiting { schedule: self, place };
         loop {
+            if let Some(asked) = asked() {
+                return Err(asked);
+            }
             let turn = self.line().turn(waiting.place, self.now());
-            match turn {
-                Turn::Go => return,
-                Turn::At(at) => tokio::select! {
-                    () = sleep_until(self.start + at) => {}
-                    () = called.notified() => {}
-                },
-                Turn::Later => {
+            let at = match turn {
+                Turn::Go => return Ok(()),
+                Turn::At(at) => at,
+                Turn::Later(at) => {
                     // Who is first may have changed with the time alone.
                     self.call_first();
-                    called.notified().await;
+                    at
                 }
+            };
+            tokio::select! {
+                () = sleep_until(self.start + at) => {}
+                () = called.notified() => {}
             }
         }
     }
 
     /// The service asked to be left alone for so long: by everybody.
     pub(crate) fn leave_alone(&self, wish: Duration) {
-        self.line().close(self.now() + wish, fastrand::f64());
+        let mut line = self.line();
+        line.close(self.now() + wish, fastrand::f64());
+        line.all().for_each(|waiting| waiting.notify_one());
     }
 
     /// For how long nobody may send anything.
-    pub(crate) fn left_alone_for(&self) -> Duration {
+    fn left_alone_for(&self) -> Duration {
         self.line().closed_until().saturating_sub(self.now())
     }
 
@@ -129,5 +143,53 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.schedule.line().leave(self.place);
         self.schedule.call_first();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    const POLL: Wish = Wish::Poll(Duration::ZERO);
+    const SUBMIT: Wish = Wish::Submit(Duration::ZERO);
+
+    /// One request a minute, and that is gone.
+    async fn busy() -> Schedule {
+        let schedule = Schedule::new(Duration::from_secs(1)..=Duration::from_secs(60), Some(1));
+        schedule.turn(POLL, Duration::MAX).await.expect("a turn");
+        schedule
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_gives_up_makes_room_at_once() {
+        let schedule = busy().await;
+        let first = timeout(Duration::from_secs(5), schedule.turn(SUBMIT, Duration::MAX));
+        let (first, second) = tokio::join!(first, schedule.turn(POLL, Duration::MAX));
+        assert!(first.is_err() && second.is_ok());
+        assert!(schedule.now() < Duration::from_millis(61_500), "{:?}", schedule.now());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_holds_a_place_and_does_not_come_holds_nobody_up() {
+        let schedule = busy().await;
+        let mut first = Box::pin(schedule.turn(SUBMIT, Duration::MAX));
+        timeout(Duration::from_secs(5), &mut first).await.expect_err("a place in the line");
+        schedule.turn(POLL, Duration::MAX).await.expect("a turn");
+        assert!(schedule.now() < Duration::from_secs(63), "{:?}", schedule.now());
+        first.await.expect("a turn");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_in_line_are_told_of_a_wish_that_is_too_long_for_them() {
+        let schedule = busy().await;
+        let wish = async {
+            sleep(Duration::from_secs(5)).await;
+            schedule.leave_alone(Duration::from_secs(3600));
+        };
+        let (told, ()) = tokio::join!(schedule.turn(SUBMIT, Duration::from_secs(60)), wish);
+        assert!(told.expect_err("a wish") > Duration::from_secs(3599));
+        assert!(schedule.now() < Duration::from_secs(6), "{:?}", schedule.now());
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use highwayapi_raw as raw;
 use highwayapi_raw::body::Upload;
 use reqwest::StatusCode;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::answer::{Answer, failure, silence};
 use crate::error::Kind;
@@ -17,6 +17,8 @@ use crate::schedule::Wish;
 use crate::{Charged, Client, Error, FirstLastFrame, Result, Task, TaskId};
 
 const WHAT: &str = "the submit";
+/// A timer that is so late was not the only one that waited.
+const LATE: Duration = Duration::from_millis(500);
 
 /// A submit that did not bring a task.
 pub(crate) struct Failure {
@@ -32,18 +34,23 @@ impl Client {
     /// processed: no connection came about, or the service said that it did not take it (429, or 503
     /// `SERVICE_NOT_AVAILABLE`). A certificate that is not trusted ends it at once. Redirects are not followed.
     ///
+    /// It waits its turn in the client's [`crate::ClientBuilder::requests_per_minute`], before polls, for as long as that
+    /// takes.
+    ///
     /// Dropping the future while it runs leaves open whether the service accepted.
     ///
     /// # Errors
     ///
     /// [`Error::is_charged`] tells what it cost: `No` where the request was bad, refused or never sent; `Unknown` where
     /// it was sent and the answer was lost or cannot be understood. Then only the account's own records can tell.
+    /// [`Error::is_rate_limited`] also where the service has asked to be left alone for more than a minute; then nothing
+    /// was sent.
     pub async fn submit(&self, request: &FirstLastFrame) -> Result<Task> {
         self.submit_until(request, std::future::pending()).await
     }
 
-    /// As [`Client::submit`], but begins no further attempt once `stop` has resolved. An attempt that is under way is
-    /// never cut short: its answer may hold the id of a task that is paid for.
+    /// As [`Client::submit`], but begins no further attempt, and waits for no turn, once `stop` has resolved. An attempt
+    /// that is under way is never cut short: its answer may hold the id of a task that is paid for.
     ///
     /// # Errors
     ///
@@ -173,9 +180,10 @@ fn told(error: Error) -> Error {
 /// Returns when no byte has been handed to the network for `limit`: a large upload may take long, a standstill may not.
 async fn standstill(upload: &Upload, limit: Duration) {
     loop {
-        let sent = upload.sent();
+        let (sent, since) = (upload.sent(), Instant::now());
         sleep(limit).await;
-        if upload.sent() == sent {
+        // Whoever stood still itself, as after Ctrl-Z, has not looked yet: the answer may be there.
+        if upload.sent() == sent && since.elapsed() < limit.saturating_add(LATE) {
             return;
         }
     }

@@ -88,7 +88,7 @@ impl TaskResult {
     }
 
     /// How long the task ran from its submit until it was done, as nearly as [`crate::Task::wait`] saw it; not known where
-    /// it was done before it was waited for. For [`crate::Client::learn`].
+    /// it was done before it was waited for, or asked after too rarely to say. For [`crate::Client::learn`].
     pub fn run_time(&self) -> Option<Duration> {
         self.run_time
     }

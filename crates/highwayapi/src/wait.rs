@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use crate::{Charged, Error, Result, Task, TaskResult, TaskStatus};
 const FAILURES: u32 = 12;
 /// So often a task that has succeeded is asked for its videos: they may come later than the word.
 const LOOKS: u32 = 4;
+/// So long before the limit of a wait a task is asked after once more, or a tenth of the limit where that is less.
+const LAST_CHANCE: Duration = Duration::from_secs(1);
 /// A task of which no more time has passed than this was submitted just now.
 const YOUNG: Duration = Duration::from_secs(1);
 
@@ -131,17 +134,29 @@ impl Waiter {
         // A task that was submitted just now is not done yet; one from earlier may be.
         let running_at = task.age().filter(|&age| age <= YOUNG);
         let pause = running_at.map(|age| task.client.0.schedule.pause(task.kind, age));
-        Self {
+        let mut waiter = Self {
             begun: now,
             deadline: now.checked_add(task.wait_timeout),
-            next_poll: now + pause.unwrap_or_default(),
+            next_poll: now,
             running_at,
             run_time: None,
             failures: 0,
             looks: 0,
             last_failure: None,
             task,
-        }
+        };
+        waiter.ask_after(pause.unwrap_or_default());
+        waiter
+    }
+
+    /// And not only after the limit: whoever waits no longer than that wants to know how it stands then.
+    fn ask_after(&mut self, pause: Duration) {
+        let now = Instant::now();
+        let last = self.deadline.and_then(|limit| limit.checked_sub(LAST_CHANCE.min(self.task.wait_timeout / 10)));
+        self.next_poll = match last {
+            Some(last) if last > now => last.min(now + pause),
+            _ => now + pause,
+        };
     }
 
     async fn step(mut self: Box<Self>) -> Next {
@@ -150,15 +165,22 @@ impl Waiter {
     }
 
     async fn next(&mut self) -> Result<Event> {
+        let in_line = AtomicBool::new(false);
         let poll = async {
             sleep_until(self.next_poll).await;
             let schedule = &self.task.client.0.schedule;
-            schedule.turn(Wish::Poll(schedule.now())).await;
+            in_line.store(true, Ordering::Relaxed);
+            // However long the service asked to be left alone: the limit of the wait ends it.
+            let _ = schedule.turn(Wish::Poll(schedule.now()), Duration::MAX).await;
+            in_line.store(false, Ordering::Relaxed);
             let age = self.task.age();
             (age, self.task.ask().await)
         };
         let (age, answer) = match self.deadline {
-            Some(deadline) => timeout_at(deadline, poll).await.map_err(|_| self.time_limit())?,
+            Some(deadline) => match timeout_at(deadline, poll).await {
+                Ok(answered) => answered,
+                Err(_) => return Err(self.time_limit(in_line.into_inner())),
+            },
             None => poll.await,
         };
         match answer {
@@ -189,7 +211,7 @@ impl Waiter {
             (0, None) => schedule.pause_of_unknown(self.begun.elapsed()),
             (looks, _) => schedule.shortest() * looks,
         };
-        self.next_poll = Instant::now() + pause;
+        self.ask_after(pause);
         Ok(Event::Progress(result))
     }
 
@@ -199,7 +221,9 @@ impl Waiter {
         if let (Some(from), Some(asked)) = (self.running_at, age) {
             let to = if over { self.task.age().unwrap_or(asked) } else { asked };
             schedule.observe(self.task.kind, from..=to.max(from), over);
-            self.run_time = over.then(|| from + (to.max(from) - from) / 2);
+            // Where it was asked after so rarely that nobody can say, nothing is said.
+            let between = to.saturating_sub(from);
+            self.run_time = (over && between <= to / 4).then(|| from + between / 2);
         }
         self.running_at = age;
     }
@@ -216,10 +240,11 @@ impl Waiter {
         Ok(Event::PollFailed { error, failures: self.failures, pause })
     }
 
-    fn time_limit(&self) -> Error {
+    fn time_limit(&self, in_line: bool) -> Error {
         let id = self.task.id();
         let limit = self.task.wait_timeout;
-        let (charged, text) = match (self.task.seen, &self.last_failure) {
+        let line = in_line.then(|| "the last poll had to wait for its turn".to_owned());
+        let (charged, text) = match (self.task.seen, self.last_failure.as_ref().or(line.as_ref())) {
             (true, None) => (Charged::Yes, format!("task {id} was not finished within {limit:?}. It goes on")),
             (true, Some(why)) => {
                 (Charged::Yes, format!("task {id} was not seen to finish within {limit:?}: {why}. It is paid for"))

@@ -7,6 +7,8 @@ use std::time::Duration;
 const WINDOW: Duration = Duration::from_secs(61);
 /// So far apart, after a pause that the service asked for, where there is no budget that says so.
 const APART: Duration = Duration::from_millis(20);
+/// Where the first one has not come for so long, somebody else may go: futures that nobody polls must not hold up others.
+const GRACE: Duration = Duration::from_secs(1);
 /// Submits go before polls; but where a poll has been due for so long, they take turns. Or a large batch would leave its
 /// tasks unasked until the last one is submitted.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -25,7 +27,7 @@ pub(crate) enum Wish {
 pub(crate) struct Line<T> {
     /// How many may go in a minute.
     limit: Option<usize>,
-    /// When the last of them went.
+    /// When the last so many went.
     went: VecDeque<Duration>,
     waiting: BTreeMap<Place, T>,
     entered: u64,
@@ -42,8 +44,8 @@ pub(crate) enum Turn {
     Go,
     /// As soon as it is this time.
     At(Duration),
-    /// Others are first.
-    Later,
+    /// Others are first, unless they have not come by this time.
+    Later(Duration),
 }
 
 impl<T> Line<T> {
@@ -62,7 +64,7 @@ impl<T> Line<T> {
 
     /// Goes at once where nobody waits and there is room (`None`), or takes a place.
     pub(crate) fn enter(&mut self, wish: Wish, now: Duration, who: impl FnOnce() -> T) -> Option<Place> {
-        if self.waiting.is_empty() && self.opens(now) <= now {
+        if self.waiting.is_empty() && self.opens() <= now {
             self.went(now, matches!(wish, Wish::Submit(_)));
             return None;
         }
@@ -77,10 +79,9 @@ impl<T> Line<T> {
 
     /// Whether whoever has this place may go; then the place is gone.
     pub(crate) fn turn(&mut self, place: Place, now: Duration) -> Turn {
-        if self.first(now).is_some_and(|(first, _)| first != place) {
-            return Turn::Later;
-        }
-        match self.opens(now) {
+        let is_first = self.first(now).is_none_or(|(first, _)| first == place);
+        match self.opens() {
+            at if !is_first && at + GRACE > now => Turn::Later(at.max(now) + GRACE),
             at if at > now => Turn::At(at),
             _ => {
                 self.waiting.remove(&place);
@@ -104,6 +105,11 @@ impl<T> Line<T> {
         late.or(first).map(|(&place, who)| (place, who))
     }
 
+    /// All who wait.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &T> {
+        self.waiting.values()
+    }
+
     /// Lets nobody go until then. `chance`, from 0 to 1, keeps several programs from coming back together.
     pub(crate) fn close(&mut self, until: Duration, chance: f64) {
         self.closed_until = self.closed_until.max(until + self.apart().mul_f64(chance));
@@ -118,12 +124,10 @@ impl<T> Line<T> {
         self.limit.map_or(APART, |limit| WINDOW / limit as u32)
     }
 
-    fn opens(&mut self, now: Duration) -> Duration {
-        while self.went.front().is_some_and(|&first| first + WINDOW <= now) {
-            self.went.pop_front();
-        }
+    /// When the next one may go; it may have been some time ago.
+    fn opens(&self) -> Duration {
         let room = match (self.limit, self.went.front()) {
-            (Some(limit), Some(&first)) if self.went.len() >= limit => first + WINDOW,
+            (Some(limit), Some(&first)) if self.went.len() == limit => first + WINDOW,
             _ => Duration::ZERO,
         };
         room.max(self.closed_until).max(self.next)
@@ -131,9 +135,11 @@ impl<T> Line<T> {
 
     fn went(&mut self, now: Duration, submit: bool) {
         self.submit_went_last = submit;
-        if self.limit.is_some() {
-            self.went.push_back(now);
+        let Some(limit) = self.limit else { return };
+        if self.went.len() == limit {
+            self.went.pop_front();
         }
+        self.went.push_back(now);
     }
 }
 
@@ -153,7 +159,7 @@ mod tests {
             match line.turn(place, now) {
                 Turn::Go => gone.push((now, who)),
                 Turn::At(at) => now = at,
-                Turn::Later => unreachable!("it is the first"),
+                Turn::Later(_) => unreachable!("it is the first"),
             }
         }
         gone
@@ -208,8 +214,18 @@ mod tests {
         assert_eq!(line.enter(Wish::Poll(seconds(0)), seconds(0), || 0), None);
         let first = line.enter(Wish::Poll(seconds(0)), seconds(0), || 1).expect("a place");
         let second = line.enter(Wish::Poll(seconds(0)), seconds(0), || 2).expect("a place");
-        assert_eq!(line.turn(second, WINDOW), Turn::Later);
+        assert_eq!(line.turn(second, WINDOW), Turn::Later(WINDOW + GRACE));
         line.leave(first);
         assert_eq!(line.turn(second, WINDOW), Turn::Go);
+    }
+
+    #[test]
+    fn whoever_does_not_come_holds_nobody_up() {
+        let mut line = Line::new(Some(1));
+        assert_eq!(line.enter(Wish::Poll(seconds(0)), seconds(0), || 0), None);
+        line.enter(Wish::Submit(seconds(0)), seconds(0), || 1).expect("a place");
+        let second = line.enter(Wish::Poll(seconds(0)), seconds(0), || 2).expect("a place");
+        assert_eq!(line.turn(second, seconds(0)), Turn::Later(WINDOW + GRACE));
+        assert_eq!(line.turn(second, WINDOW + GRACE), Turn::Go);
     }
 }

@@ -75,7 +75,7 @@ impl Seen {
             let ended = if !done {
                 0.0
             } else if to > from {
-                (end - begin) / (to - from)
+                ((end - begin) / (to - from)).clamp(0.0, 1.0)
             } else {
                 1.0
             };

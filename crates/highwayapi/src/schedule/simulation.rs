@@ -179,7 +179,7 @@ impl Simulation<'_> {
                         self.events.push(Reverse((at, Event::Line)));
                         break;
                     }
-                    Turn::Later => unreachable!("it is the first"),
+                    Turn::Later(_) => unreachable!("it is the first"),
                 }
             }
         }

@@ -72,9 +72,12 @@ async fn a_task_that_cannot_be_written_down_is_told_and_paid_for() {
     // Its record says what it knows, and the note that was taken heals it.
     let one = jobs(folder.path(), service.client());
     // That its hold has ended is known here once it is written.
-    while one.list().await.expect("a record")[0].held {
-        tokio::task::yield_now().await;
-    }
+    let ended = async {
+        while one.list().await.expect("a record")[0].held {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), ended).await.expect("an end of the hold");
     nothing_sends_it_again(&one, &service).await;
     let job = one.name_task(&id, error.task_id().expect("a task")).await.expect("its task");
     assert_eq!(job.job().state, State::Submitted);
