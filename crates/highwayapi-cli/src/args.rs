@@ -15,7 +15,7 @@ Environment:
   HIGHWAY_API_KEY   the key of your account; never a flag, where other users would see it
   HIGHWAY_BASE_URL  where the service is, if not at https://api.highwayapi.ai
   HIGHWAY_REQUESTS_PER_MINUTE
-                    how many may be sent, if not 50; see --requests-per-minute
+                    how many a process may send in a minute, if not 50; see --requests-per-minute
   HIGHWAY_STATE     folder of the record of all paid work; else ~/.local/state/highway
 
 Exit codes:
@@ -373,9 +373,9 @@ pub(crate) struct Service {
     /// How long nothing may move on a connection before it is given up
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = patience)]
     pub(crate) idle_timeout: Duration,
-    /// How many requests are sent in a minute at most; 0 for no limit [default: HIGHWAY_REQUESTS_PER_MINUTE, or else 50, and
-    /// no limit for a service on this machine]
-    #[arg(long, value_name = "NUMBER")]
+    /// How many requests this process alone sends in a minute at most; several at once share the account's budget. 0 for
+    /// no limit [default: HIGHWAY_REQUESTS_PER_MINUTE, or else 50, and no limit for a service on this machine]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = requests)]
     pub(crate) requests_per_minute: Option<u32>,
 }
 
@@ -394,6 +394,10 @@ fn patience(text: &str) -> Result<Duration, String> {
         Ok(_) => Err("expected at least 1s".to_owned()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+fn requests(text: &str) -> Result<u32, String> {
+    text.trim().parse().map_err(|_| format!("expected a whole number from 0 (no limit) to {}", u32::MAX))
 }
 
 fn choice<T>(all: &'static [T]) -> impl TypedValueParser<Value = T>

@@ -53,6 +53,7 @@ async fn all(jobs: &Jobs, report: Arc<Report>, interrupts: &Interrupts) -> Resul
         }
     }
     let begun = works.len();
+    report.begun(begun);
     while let Some(work) = works.join_next().await {
         match work {
             Ok(Ok(())) => {}
@@ -76,6 +77,6 @@ async fn all(jobs: &Jobs, report: Arc<Report>, interrupts: &Interrupts) -> Resul
 }
 
 async fn one(jobs: &Jobs, job: Job, report: &Report, interrupts: &Interrupts) -> Result<(), Failure> {
-    let mut held = jobs.take_up(&job.id).await?;
+    let mut held = jobs.take_up(&job.id).await.inspect_err(|_| report.ended())?;
     steps::finish(&mut held, report, interrupts).await
 }

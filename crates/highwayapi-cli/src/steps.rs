@@ -158,6 +158,7 @@ pub(crate) async fn finish(job: &mut HeldJob, report: &Report, interrupts: &Inte
 
 /// Says which clips are there, in their order, also where not all of them are.
 fn tell(job: &HeldJob, done: Option<highwayapi_jobs::Result<()>>, report: &Report) -> Result<(), Failure> {
+    report.ended();
     for clip in &job.job().clips {
         report.saved(&job.job().id, clip);
     }

@@ -39,6 +39,8 @@ fn bad_input_is_named_and_exits_with_2() {
         ("too long", &[&first, &last, "-p", "x", "--duration-seconds", "10"]),
         ("too many", &[&first, &last, "-p", "x", "--sample-count", "5"]),
         ("a negative seed", &[&first, &last, "-p", "x", "--seed=-1"]),
+        ("requests that are no number", &[&first, &last, "-p", "x", "--requests-per-minute", "many"]),
+        ("negative requests", &[&first, &last, "-p", "x", "--requests-per-minute", "-1"]),
         ("a key as a flag", &[&first, &last, "-p", "x", "--api-key", "sk-1"]),
     ];
     for (name, args) in cases {

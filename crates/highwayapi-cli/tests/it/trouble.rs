@@ -3,9 +3,10 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::fake::{Fake, Reply, answer, mp4};
@@ -186,9 +187,9 @@ fn ctrl_c_while_fetching_tells_that_the_task_is_finished() {
 #[test]
 fn fetch_bears_with_a_poll_that_fails_and_does_not_wait_for_a_task_that_runs() {
     let folder = TempDir::new().expect("a folder");
-    let polls = std::sync::atomic::AtomicU32::new(0);
+    let polls = AtomicU32::new(0);
     let fake = Fake::start(move |_, _| {
-        if polls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 {
+        if polls.fetch_add(1, Ordering::Relaxed) == 0 {
             return answer("502 Bad Gateway", "", b"");
         }
         let body = json!({ "task": { "task_id": ID, "status": "TASK_STATUS_PROCESSING" } });
@@ -199,6 +200,72 @@ fn fetch_bears_with_a_poll_that_fails_and_does_not_wait_for_a_task_that_runs() {
     assert!(done.stderr.contains("to go on: highway resume "), "{}", done.stderr);
     // One that fails, one that tells that there is such a task, one that tells how far it is.
     assert!((0..3).all(|_| fake.request().starts_with("GET ")) && fake.is_idle());
+}
+
+/// How far a task is, as the service tells.
+fn told(id: &str, status: &str, own_url: &str) -> Reply {
+    let videos = json!([{ "video_url": format!("{own_url}/clip.mp4") }]);
+    let body = json!({ "task": { "task_id": id, "status": status }, "videos": videos });
+    answer("200 OK", "content-type: application/json\r\n", body.to_string().as_bytes())
+}
+
+#[test]
+fn every_step_names_its_job_and_its_task() {
+    let folder = TempDir::new().expect("a folder");
+    let polls = AtomicU32::new(0);
+    // The first tells that there is such a task.
+    let fake = Fake::start(move |_, own_url| match polls.fetch_add(1, Ordering::Relaxed) {
+        0 | 2 => told(ID, "TASK_STATUS_PROCESSING", own_url),
+        1 => answer("502 Bad Gateway", "", b""),
+        _ => told(ID, "TASK_STATUS_SUCCEED", own_url),
+    });
+    let done = run(&fake, folder.path(), &["wait", ID, "--json"]);
+    assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
+    let events: Vec<Value> = done.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let names: Vec<_> = events.iter().map(|event| &event["event"]).collect();
+    assert_eq!(names, ["poll_failed", "progress", "done"]);
+    let job = events[2]["job"].as_str().expect("a job");
+    for event in &events {
+        assert_eq!((&event["job"], &event["task_id"]), (&json!(job), &json!(ID)), "{event}");
+    }
+}
+
+/// The next poll may be a minute away.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_line_on_a_terminal_outlives_the_first_clip() {
+    const SLOW: &str = "0a4d2f60-8a3f-4f57-bb0e-1d1c1f0c7a22";
+    let folder = TempDir::new().expect("a folder");
+    let (fetched, polls) = (AtomicU32::new(0), AtomicU32::new(0));
+    let fake = Fake::start(move |request, own_url| {
+        if request.starts_with("GET /clip.mp4") {
+            fetched.fetch_add(1, Ordering::Relaxed);
+            return answer("200 OK", "", &mp4());
+        }
+        if !request.contains(SLOW) {
+            return told(ID, "TASK_STATUS_SUCCEED", own_url);
+        }
+        // It is done at the second poll after the other's clip was fetched.
+        let over = fetched.load(Ordering::Relaxed) > 0 && polls.fetch_add(1, Ordering::Relaxed) > 0;
+        told(SLOW, if over { "TASK_STATUS_SUCCEED" } else { "TASK_STATUS_PROCESSING" }, own_url)
+    });
+    for id in [ID, SLOW] {
+        assert_eq!(run(&fake, folder.path(), &["adopt", id]).code, Some(0));
+    }
+
+    let resume = command(&fake, folder.path(), &[]);
+    let line = format!("stty cols 120; exec {} resume --all", resume.get_program().display());
+    let mut terminal = Command::new("script");
+    terminal.args(["-qec", &line, "/dev/null"]).current_dir(folder.path()).stdin(Stdio::null()).env("TERM", "xterm");
+    terminal.envs(resume.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let done = Done::from(terminal.output().expect("a terminal"));
+    assert_eq!(done.code, Some(0), "{}", done.stdout);
+    assert!(done.stdout.contains("2 jobs left: waiting"), "{}", done.stdout);
+    // A clip that is saved stands with its size in a line of its own.
+    let (_, after) = done.stdout.split_once(".mp4 (").expect("a clip");
+    assert!(after.contains("fetching clip-"), "{}", done.stdout);
+    let (_, after) = after.split_once(".mp4 (").expect("the other clip");
+    assert!(!after.contains("fetching") && !after.contains("waiting"), "{}", done.stdout);
 }
 
 #[test]
