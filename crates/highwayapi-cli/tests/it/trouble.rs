@@ -230,6 +230,31 @@ fn every_step_names_its_job_and_its_task() {
     }
 }
 
+/// Runs it with all it says on a terminal: how it ended, and what was drawn.
+#[cfg(target_os = "linux")]
+fn on_terminal(command: &mut Command) -> (Option<i32>, String) {
+    use std::fs::File;
+
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&screen).and_then(|()| unlockpt(&screen)).expect("a terminal");
+    let name = ptsname(&screen, Vec::new()).expect("its name").into_string().expect("text");
+    let terminal = File::options().read(true).write(true).open(name).expect("its other side");
+    let size = rustix::termios::Winsize { ws_row: 24, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+    rustix::termios::tcsetwinsize(&terminal, size).expect("a size");
+    let clone = || terminal.try_clone().expect("a terminal");
+    let mut child =
+        command.env("TERM", "xterm").stdin(clone()).stdout(clone()).stderr(clone()).spawn().expect("the command runs");
+    // The command holds it, too, and the end is seen once nobody does.
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    drop(terminal);
+    let mut drawn = Vec::new();
+    // It ends with an error: nobody is there any more.
+    let _ = File::from(screen).read_to_end(&mut drawn);
+    (child.wait().expect("an end").code(), String::from_utf8(drawn).expect("text"))
+}
+
 /// The next poll may be a minute away.
 #[cfg(target_os = "linux")]
 #[test]
@@ -253,19 +278,15 @@ fn the_line_on_a_terminal_outlives_the_first_clip() {
         assert_eq!(run(&fake, folder.path(), &["adopt", id]).code, Some(0));
     }
 
-    let resume = command(&fake, folder.path(), &[]);
-    let line = format!("stty cols 120; exec {} resume --all", resume.get_program().display());
-    let mut terminal = Command::new("script");
-    terminal.args(["-qec", &line, "/dev/null"]).current_dir(folder.path()).stdin(Stdio::null()).env("TERM", "xterm");
-    terminal.envs(resume.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let done = Done::from(terminal.output().expect("a terminal"));
-    assert_eq!(done.code, Some(0), "{}", done.stdout);
-    assert!(done.stdout.contains("2 jobs left: waiting"), "{}", done.stdout);
+    let mut resume = command(&fake, folder.path(), &["resume", "--all"]);
+    let (code, screen) = on_terminal(&mut resume);
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(screen.contains("2 jobs left: waiting"), "{screen}");
     // A clip that is saved stands with its size in a line of its own.
-    let (_, after) = done.stdout.split_once(".mp4 (").expect("a clip");
-    assert!(after.contains("fetching clip-"), "{}", done.stdout);
+    let (_, after) = screen.split_once(".mp4 (").expect("a clip");
+    assert!(after.contains("fetching clip-"), "{screen}");
     let (_, after) = after.split_once(".mp4 (").expect("the other clip");
-    assert!(!after.contains("fetching") && !after.contains("waiting"), "{}", done.stdout);
+    assert!(!after.contains("fetching") && !after.contains("waiting"), "{screen}");
 }
 
 #[test]
