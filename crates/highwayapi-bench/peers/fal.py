@@ -1,4 +1,4 @@
-"""fal-client as its README does it: https://pypi.org/project/fal-client/ (uploading files, queuing requests)."""
+"""fal-client as the README of the package does it (uploading files, queuing requests)."""
 
 import fal_client
 from fal_client import client as inside

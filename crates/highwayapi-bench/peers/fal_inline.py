@@ -1,4 +1,4 @@
-"""fal-client with the pictures in the request: https://pypi.org/project/fal-client/ (in-memory data URLs)."""
+"""fal-client with the pictures in the request, as the README of the package does it (in-memory data URLs)."""
 
 import fal_client
 from fal_client import client as inside
