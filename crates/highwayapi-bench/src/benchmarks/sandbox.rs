@@ -41,7 +41,7 @@ pub(crate) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
         Row::new(&format!("{READY}, ms"), vec![ready]),
         of("answered a second", |load| load.answered_per_s),
         of("errors", |load| load.errors as f64),
-        of("errors that are 429, as 1,000 tasks wait", |load| load.busy as f64),
+        of("errors that are 429, as 10,000 tasks wait", |load| load.busy as f64),
         of("half are answered within, ms", |load| load.p50_ms),
         of("99 % are answered within, ms", |load| load.p99_ms),
     ];
