@@ -39,6 +39,13 @@ pub(crate) struct Goal {
     pub(crate) note: String,
 }
 
+impl Goal {
+    /// Says why, should it not hold.
+    pub(crate) fn or_else(self, why_not: impl Into<String>) -> Self {
+        if self.holds { self } else { Self { note: why_not.into(), ..self } }
+    }
+}
+
 #[derive(Clone, Copy, Serialize)]
 pub(crate) enum Unit {
     MiB,

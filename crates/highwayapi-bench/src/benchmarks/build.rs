@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{at_most, why_not};
+use super::at_most;
 use crate::Result;
 use crate::build_cost::{self, Build, BuildCost};
 use crate::ground::Ground;
@@ -31,15 +31,12 @@ pub(crate) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
         versions.join(", ")
     );
     let table = Table::new("B8", "a cold build of a dependent", columns, costs.iter().map(row).collect(), note);
-    let goals = [
-        ("crates that a dependent compiles", "", why_not::CRATES),
-        ("CPU of a cold build of a dependent", " s", why_not::BUILD),
-    ];
-    for (column, (what, unit, why_not)) in goals.into_iter().enumerate() {
+    let goals = [("crates that a dependent compiles", ""), ("CPU of a cold build of a dependent", " s")];
+    for (column, (what, unit)) in goals.into_iter().enumerate() {
         let others = table.rows.iter().filter(|row| row.client != OURS);
         let best = others.filter_map(|row| Some((row.client.as_str(), row.median(column)?)));
         if let Some((name, best)) = best.min_by(|a, b| a.1.total_cmp(&b.1)) {
-            report.goals.extend(at_most("B8", what, (table.median(OURS, column), best), unit, name, why_not));
+            report.goals.extend(at_most("B8", what, (table.median(OURS, column), best), unit, name));
         }
     }
     report.tables.push(table);

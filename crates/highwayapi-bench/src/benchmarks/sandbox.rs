@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{at_most, why_not};
+use super::at_most;
 use crate::ground::Ground;
 use crate::player::environment;
 use crate::report::{Column, Report, Row, Table, Unit};
@@ -20,9 +20,9 @@ const RATE: u32 = 500;
 pub(crate) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
     let runs = |value: &dyn Fn() -> Result<f64>| (0..ground.runs).map(|_| value()).collect::<Result<Vec<f64>>>();
     let clips = runs(&|| clip(ground))?;
-    report.goals.extend(at_most("B7", CLIP, (stats::median(&clips), 2.0), " s", "", why_not::SANDBOX_CLIP));
+    report.goals.extend(at_most("B7", CLIP, (stats::median(&clips), 2.0), " s", ""));
     let ready = runs(&|| Ok(Sandbox::start(ground)?.ready.as_secs_f64() * 1e3))?;
-    report.goals.extend(at_most("B7", READY, (stats::median(&ready), 30.0), " ms", "", why_not::SANDBOX_START));
+    report.goals.extend(at_most("B7", READY, (stats::median(&ready), 30.0), " ms", ""));
 
     let time = Duration::from_secs(if ground.quick { 1 } else { 10 });
     let mut loads = Vec::new();
@@ -32,7 +32,7 @@ pub(crate) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
     }
     let load = format!("{RATE} small submits a second for {} s", time.as_secs());
     let most = loads.iter().map(|load| load.errors as f64).reduce(f64::max);
-    report.goals.extend(at_most("B7", &load, (most, 0.0), " errors", "", why_not::SANDBOX_LOAD));
+    report.goals.extend(at_most("B7", &load, (most, 0.0), " errors", ""));
     let of = |what: &str, value: fn(&load::Load) -> f64| {
         Row::new(&format!("{load}: {what}"), vec![loads.iter().map(value).collect()])
     };

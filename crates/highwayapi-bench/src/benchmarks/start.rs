@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{at_most, beside, why_not};
+use super::{at_most, beside};
 use crate::client::{Body, KEY, Said, curl_submit};
 use crate::ground::Ground;
 use crate::player::{Kind, environment};
@@ -60,14 +60,14 @@ pub(crate) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
     let curl = table.median(CURL_T, FIRST_BYTE);
     let beside = beside("curl", curl) + " ms";
     let ours = |name| (table.median(name, FIRST_BYTE), 10.0);
-    report.goals.extend(at_most("B6", FRESH, ours(FRESH), " ms", beside.clone(), why_not::FIRST_START));
-    report.goals.extend(at_most("B6", WARM, ours(WARM), " ms", beside.clone(), why_not::LATER_START));
+    report.goals.extend(at_most("B6", FRESH, ours(FRESH), " ms", beside.clone()));
+    report.goals.extend(at_most("B6", WARM, ours(WARM), " ms", beside.clone()));
     if let (Some(warm), Some(curl)) = (ours(WARM).0, curl) {
         let times = (Some(warm / curl), 2.0);
-        report.goals.extend(at_most("B6", WARM, times, " × curl", beside, why_not::LATER_START_TO_CURL));
+        report.goals.extend(at_most("B6", WARM, times, " × curl", beside));
     }
     let most = (table.median(WAITING, IDLE), 10.0);
-    report.goals.extend(at_most("B6", "memory of a program that waits", most, " MiB", "", why_not::WAITING));
+    report.goals.extend(at_most("B6", "memory of a program that waits", most, " MiB", ""));
     report.tables.push(table);
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! B1 and B2: one submit of two pictures of 20 MB.
 
-use super::{CPU, LIMIT_OF_TLS, MEMORY, at_most, beside, costs, why_not};
+use super::{CPU, LIMIT_OF_TLS, MEMORY, at_most, beside, costs};
 use crate::Result;
 use crate::client::Said;
 use crate::ground::Ground;
@@ -21,12 +21,12 @@ pub(crate) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
     let names = [LIMIT_NAME, NAIVE].map(|name| beside(name, table.median(name, MEMORY))).join(", ");
     let (memory, cpu) = (format!("{SUBMIT}, peak memory over idle"), format!("{SUBMIT}, CPU of the client"));
     let ours = table.median(OURS, MEMORY);
-    report.goals.extend(at_most("B1", &memory, (ours, 1.5), " MiB", names, why_not::SUBMIT_MEMORY));
+    report.goals.extend(at_most("B1", &memory, (ours, 1.5), " MiB", names));
 
     let times = |other: f64| table.median(OURS, CPU).map(|ours| ours / other);
     if let Some(curl) = table.median(CURL, CPU) {
         let beside = beside(CURL, Some(curl)) + " ms";
-        report.goals.extend(at_most("B2", &cpu, (times(curl), 1.5), " × curl -T", beside, why_not::SUBMIT_CPU_TO_CURL));
+        report.goals.extend(at_most("B2", &cpu, (times(curl), 1.5), " × curl -T", beside));
     }
     // Others send less, such as one picture, or pictures that are not Base64.
     let same = |name: &str| table.median(name, SENT) >= table.median(OURS, SENT).map(|ours| ours * 0.99);
@@ -36,7 +36,7 @@ pub(crate) fn run(ground: &Ground, report: &mut Report) -> Result<()> {
     if let Some((name, python)) = medians.min_by(|a, b| a.1.total_cmp(&b.1)) {
         let beside = beside(name, Some(python)) + " ms";
         let unit = " × the best Python SDK";
-        report.goals.extend(at_most("B2", &cpu, (times(python), 0.1), unit, beside, why_not::SUBMIT_CPU_TO_PYTHON));
+        report.goals.extend(at_most("B2", &cpu, (times(python), 0.1), unit, beside));
     }
     report.tables.push(table);
     let secure = rounds(ground, &ground.players, &submit.over_tls(), true);
