@@ -33,10 +33,9 @@ impl Book {
         self.faults += u64::from(done.fault.is_some());
         let kind = done.fault.map_or_else(|| done.kind.to_owned(), |fault| format!("{}/{fault}", done.kind));
         *self.kinds.entry(kind).or_default() += 1;
-        match done.fault {
-            None => self.took.push(done.took),
-            // Some faults are slowness.
-            Some(_) => {}
+        // Some faults are slowness.
+        if done.fault.is_none() {
+            self.took.push(done.took);
         }
         self.problems.extend(done.problem);
     }

@@ -110,7 +110,7 @@ impl Requests {
         let task = self.tasks.lock().ok().and_then(|tasks| fastrand::choice(tasks.iter()).cloned()).unwrap_or_default();
         let request = self.request(Method::GET, &format!("{TASK_RESULT}?task_id={task}"));
         let (mut done, answer) = send("poll", request, fault).await;
-        if fault.is_none() && done.problem.is_none() && answer["task"]["task_id"] != Value::from(task) {
+        if fault.is_none() && done.problem.is_none() && answer["task"]["task_id"] != task.as_str() {
             done.problem = Some(format!("a poll was answered with {answer}"));
         }
         done
