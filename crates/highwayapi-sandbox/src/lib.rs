@@ -20,11 +20,14 @@
 
 mod api;
 mod clip;
+mod clock;
 mod contract;
 mod error;
 mod files;
 mod frames;
 mod pictures;
+#[allow(dead_code)]
+mod seed;
 mod tasks;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -39,6 +42,7 @@ use tokio::task::JoinHandle;
 
 use crate::api::Shared;
 use crate::clip::Clips;
+pub use crate::clock::Clock;
 use crate::contract::Contract;
 pub use crate::error::Error;
 use crate::files::Links;
