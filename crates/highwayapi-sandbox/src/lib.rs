@@ -25,6 +25,10 @@ mod contract;
 mod error;
 mod files;
 mod frames;
+#[allow(dead_code)]
+mod journal;
+#[allow(dead_code)]
+mod ledger;
 mod pictures;
 #[allow(dead_code)]
 mod seed;
@@ -47,6 +51,7 @@ use crate::contract::Contract;
 pub use crate::error::Error;
 use crate::files::Links;
 use crate::frames::Frames;
+pub use crate::ledger::Assertions;
 use crate::pictures::Pictures;
 pub use crate::tasks::Accepted;
 use crate::tasks::Tasks;
