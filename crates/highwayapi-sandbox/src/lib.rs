@@ -24,6 +24,7 @@ mod contract;
 mod error;
 mod files;
 mod frames;
+mod operation;
 mod pictures;
 mod tasks;
 
