@@ -20,12 +20,15 @@
 
 mod api;
 mod clip;
+mod clock;
 mod contract;
 mod error;
 mod files;
 mod frames;
 mod operation;
 mod pictures;
+#[allow(dead_code)]
+mod seed;
 mod tasks;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -40,6 +43,7 @@ use tokio::task::JoinHandle;
 
 use crate::api::Shared;
 use crate::clip::Clips;
+pub use crate::clock::Clock;
 use crate::contract::Contract;
 pub use crate::error::Error;
 use crate::files::Links;

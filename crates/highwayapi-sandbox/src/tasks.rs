@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -28,6 +28,22 @@ pub struct Accepted {
     pub prompt: String,
     /// The seed that is used, asked for or not.
     pub seed: u32,
+}
+
+/// What shall become of one task, where it is not what the sandbox is configured for; in the extensions of its submit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(dead_code)]
+pub(crate) struct Fate {
+    /// How long it waits before it runs.
+    pub(crate) queued: Option<Duration>,
+    /// How long it runs.
+    pub(crate) run: Option<Duration>,
+    /// It fails at its end, for this reason.
+    pub(crate) fails: Option<String>,
+    /// It gives at most so many clips.
+    pub(crate) clips: Option<u32>,
+    /// It runs and never ends.
+    pub(crate) stuck: bool,
 }
 
 /// All tasks of a sandbox, by id.
