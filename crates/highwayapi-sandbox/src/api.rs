@@ -22,8 +22,8 @@ use crate::frames::{Frames, blocking};
 use crate::pictures::{Pictures, Stored};
 use crate::tasks::Tasks;
 
-const SUBMIT: &str = "/v3/async/veo-3.1-fast-generate-firstlastframe";
-const TASK_RESULT: &str = "/v3/async/task-result";
+pub(crate) const SUBMIT: &str = "/v3/async/veo-3.1-fast-generate-firstlastframe";
+pub(crate) const TASK_RESULT: &str = "/v3/async/task-result";
 
 /// Kibibytes of request bodies in memory at once; further requests wait.
 pub(crate) const ROOM: usize = 128 << 10;

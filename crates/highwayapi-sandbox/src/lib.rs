@@ -29,6 +29,7 @@ mod frames;
 mod journal;
 #[allow(dead_code)]
 mod ledger;
+mod operation;
 mod pictures;
 #[allow(dead_code)]
 mod seed;
