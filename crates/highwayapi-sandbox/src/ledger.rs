@@ -210,9 +210,11 @@ impl Ledger {
         })
     }
 
-    /// The newest submits, the newest first.
-    pub(crate) fn newest(&self, limit: usize) -> Vec<Value> {
-        self.books().entries.iter().rev().take(limit).map(Entry::to_json).collect()
+    /// The submits whose number is below `before`, the newest first.
+    pub(crate) fn newest(&self, before: u64, limit: usize) -> Vec<Value> {
+        let books = self.books();
+        let earlier = books.entries.iter().rev().skip_while(|entry| entry.number >= before);
+        earlier.take(limit).map(Entry::to_json).collect()
     }
 
     /// Everything, so that [`import`](Self::import) gives the same ledger.
@@ -428,7 +430,7 @@ mod tests {
         assert_eq!((&shown["submits"], &shown["leaked"]), (&json!(4), &json!(1)));
         let leaked = |key: &str| ledger.totals(Some(&key_name(key))).leaked;
         assert_eq!((leaked("other-key"), leaked("sandbox-key")), (1, 0));
-        assert_eq!(ledger.newest(2)[0]["number"], 4);
+        assert_eq!(ledger.newest(4, 2)[0]["number"], 3);
     }
 
     #[test]
@@ -449,7 +451,7 @@ mod tests {
         let sums = |totals: Totals| (totals.submits, totals.clips, totals.seconds, totals.repeated);
         assert_eq!(sums(later.totals(None)), sums(ledger.totals(None)));
         assert!(later.totals(None).unremembered >= 2, "what is not known is never taken for known");
-        assert_eq!(later.newest(1)[0]["number"], ledger.newest(1)[0]["number"]);
+        assert_eq!(later.newest(u64::MAX, 1)[0]["number"], ledger.newest(u64::MAX, 1)[0]["number"]);
         assert_eq!(later.import(&json!({})), None);
         assert_eq!(later.totals(None).submits, 100_007);
     }
