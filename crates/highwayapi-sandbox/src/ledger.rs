@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 pub use self::assertions::Assertions;
-pub(crate) use self::assertions::{Checked, Verdict};
+pub(crate) use self::assertions::Checked;
 use crate::pictures::Content;
 
 /// Submits that are kept one by one, and requests of a key that are recognised when they come again. The totals count on
@@ -186,25 +186,19 @@ impl Ledger {
     pub(crate) fn to_json(&self) -> Value {
         let books = self.books();
         let totals = books.totals(None);
-        let mut repeated = books.repeated_tasks();
-        let account = |(name, account): (&String, &Account)| {
+        let tasks = books.repeated_tasks();
+        let mut keys = Vec::new();
+        for (name, account) in &books.accounts {
             let mut times: Vec<_> = account.times.iter().filter(|(_, times)| **times > 1).collect();
             times.sort_unstable();
             let duplicate = |(request, times): (&RequestHash, &u32)| {
-                let tasks = repeated.remove(&(&name[..], *request)).unwrap_or_default();
-                json!({ "request": request.to_string(), "times": times, "task_ids": tasks })
+                let tasks = tasks.get(&(name, *request));
+                json!({ "request": request.to_string(), "times": times, "task_ids": tasks.into_iter().flatten().collect::<Vec<_>>() })
             };
-            let duplicates: Vec<Value> = times.into_iter().take(MAX_LISTED).map(duplicate).collect();
-            json!({
-                "key": name,
-                "submits": account.submits,
-                "clips": account.clips,
-                "seconds": account.seconds,
-                "repeated": account.repeated,
-                "unremembered": account.unremembered,
-                "duplicates": duplicates,
-            })
-        };
+            let mut shown = account.to_json(name);
+            shown["duplicates"] = times.into_iter().take(MAX_LISTED).map(duplicate).collect();
+            keys.push(shown);
+        }
         json!({
             "submits": totals.submits,
             "clips": totals.clips,
@@ -212,31 +206,24 @@ impl Ledger {
             "repeated": totals.repeated,
             "unremembered": totals.unremembered,
             "leaked": totals.leaked,
-            "keys": books.accounts.iter().map(account).collect::<Vec<_>>(),
+            "keys": keys,
             "leaks": books.leaks.iter().map(Leak::to_json).collect::<Vec<_>>(),
         })
     }
 
-    /// The newest submits, the newest first.
-    pub(crate) fn newest(&self, limit: usize) -> Vec<Value> {
-        self.books().entries.iter().rev().take(limit).map(Entry::to_json).collect()
+    /// The submits whose number is below `before`, the newest first.
+    pub(crate) fn newest(&self, before: u64, limit: usize) -> Vec<Value> {
+        let books = self.books();
+        let earlier = books.entries.iter().rev().skip_while(|entry| entry.number >= before);
+        earlier.take(limit).map(Entry::to_json).collect()
     }
 
     /// Everything, so that [`import`](Self::import) gives the same ledger.
     pub(crate) fn export(&self) -> Value {
         let books = self.books();
-        let account = |(name, account): (&String, &Account)| {
-            json!({
-                "key": name,
-                "submits": account.submits,
-                "clips": account.clips,
-                "seconds": account.seconds,
-                "repeated": account.repeated,
-                "unremembered": account.unremembered,
-            })
-        };
+        let accounts = books.accounts.iter().map(|(name, account)| account.to_json(name));
         json!({
-            "accounts": books.accounts.iter().map(account).collect::<Vec<_>>(),
+            "accounts": accounts.collect::<Vec<_>>(),
             "entries": books.entries.iter().map(Entry::to_json).collect::<Vec<_>>(),
             "leaked": books.leaked,
             "leaks": books.leaks.iter().map(Leak::to_json).collect::<Vec<_>>(),
@@ -302,7 +289,7 @@ impl Books {
     }
 
     /// The tasks of every request that was billed more than once.
-    fn repeated_tasks(&self) -> HashMap<(&str, RequestHash), Vec<&str>> {
+    fn repeated_tasks(&self) -> HashMap<(&String, RequestHash), Vec<&str>> {
         let mut tasks: HashMap<_, Vec<&str>> = HashMap::new();
         if self.accounts.values().all(|account| account.repeated == 0) {
             return tasks;
@@ -312,7 +299,7 @@ impl Books {
             account.and_then(|account| account.times.get(&entry.request)).is_some_and(|times| *times > 1)
         };
         for entry in self.entries.iter().filter(again) {
-            let listed = tasks.entry((&entry.key[..], entry.request)).or_default();
+            let listed = tasks.entry((&entry.key, entry.request)).or_default();
             if listed.len() < MAX_LISTED {
                 listed.push(&entry.task_id);
             }
@@ -322,6 +309,17 @@ impl Books {
 }
 
 impl Account {
+    fn to_json(&self, name: &str) -> Value {
+        json!({
+            "key": name,
+            "submits": self.submits,
+            "clips": self.clips,
+            "seconds": self.seconds,
+            "repeated": self.repeated,
+            "unremembered": self.unremembered,
+        })
+    }
+
     fn enter(&mut self, entry: &Entry) {
         self.submits += 1;
         self.clips += u64::from(entry.clips);
@@ -440,7 +438,7 @@ mod tests {
         assert_eq!((&shown["submits"], &shown["leaked"]), (&json!(4), &json!(1)));
         let leaked = |key: &str| ledger.totals(Some(&key_name(key))).leaked;
         assert_eq!((leaked("other-key"), leaked("sandbox-key")), (1, 0));
-        assert_eq!(ledger.newest(2)[0]["number"], 4);
+        assert_eq!(ledger.newest(4, 2)[0]["number"], 3);
     }
 
     #[test]
@@ -462,7 +460,7 @@ mod tests {
         let sums = |totals: Totals| (totals.submits, totals.clips, totals.seconds, totals.repeated);
         assert_eq!(sums(later.totals(None)), sums(ledger.totals(None)));
         assert!(later.totals(None).unremembered >= 2, "what is not known is never taken for known");
-        assert_eq!(later.newest(1)[0]["number"], ledger.newest(1)[0]["number"]);
+        assert_eq!(later.newest(u64::MAX, 1)[0]["number"], ledger.newest(u64::MAX, 1)[0]["number"]);
         assert_eq!(later.import(&json!({})), None);
         assert_eq!(later.totals(None).submits, 100_007);
     }
