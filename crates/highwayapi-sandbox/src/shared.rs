@@ -61,7 +61,33 @@ impl Shared {
     ) -> Result<String, ApiError> {
         let now = self.clock.now_ms();
         let request = order.request.with_pictures(&pair.first.content, &pair.last.content);
-        let make = |number| self.plan(number, now, key, &request, order, pair, fate);
+        let make = |number| {
+            let (begins, ends) = self.times(number, now, &fate);
+            Task {
+                number,
+                task_id: self.seed.uuid("task", number),
+                key: key.to_owned(),
+                request: request.to_string(),
+                // A prompt has no limit, and the task may wait for long.
+                prompt: order.prompt.chars().take(PROMPT_KEPT).collect(),
+                seed: order.seed.unwrap_or_else(|| (self.seed.draw("generation", number) >> 32) as u32),
+                image: pair.first.content,
+                last_image: pair.last.content,
+                width: order.size.width(),
+                height: order.size.height(),
+                seconds: order.seconds,
+                audio: order.audio,
+                samples: order.samples,
+                clips: fate.clips.unwrap_or(order.samples).min(order.samples),
+                submitted: now,
+                begins,
+                ends,
+                stuck: fate.stuck,
+                fails: fate.fails,
+                rendered: 0.0,
+                pair: Some(Arc::new(pair)),
+            }
+        };
         let ticket = self.tasks.admit(now, make, |task| {
             let kept = self.keep(|| Event::Accepted(Box::new(task.clone())));
             kept.map_err(|e| ApiError::internal(format!("the task could not be written to disk: {e}")))?;
@@ -79,49 +105,19 @@ impl Shared {
         Ok(id)
     }
 
-    /// What becomes of the task of this number; from the seed, the configuration and its own fate alone.
-    #[allow(clippy::too_many_arguments)]
-    fn plan(
-        &self,
-        number: u64,
-        now: u64,
-        key: &str,
-        request: &RequestHash,
-        order: Order,
-        pair: Pair,
-        fate: Fate,
-    ) -> Task {
+    /// When the task of this number begins and ends, if the clock decides it: from the seed, the configuration and its own
+    /// fate alone.
+    fn times(&self, number: u64, now: u64, fate: &Fate) -> (Option<u64>, Option<u64>) {
         let drawn = |what: &str, fated: Option<Duration>, time: Option<RunTime>| {
-            let time = fated.or_else(|| Some(time?.draw(&self.seed, what, number)));
-            time.map(|time| time.as_millis().try_into().unwrap_or(u64::MAX))
+            let time = fated.or_else(|| Some(time?.draw(&self.seed, what, number)))?;
+            Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
         };
         let (queued, run) = (drawn("queue", fate.queued, self.queue_time), drawn("run", fate.run, self.run_time));
-        let by_clock = queued.is_some() || run.is_some() || fate.fails.is_some() || fate.stuck;
-        let begins = now.saturating_add(queued.unwrap_or(0));
-        Task {
-            number,
-            task_id: self.seed.uuid("task", number),
-            key: key.to_owned(),
-            request: request.to_string(),
-            // A prompt has no limit, and the task may wait for long.
-            prompt: order.prompt.chars().take(PROMPT_KEPT).collect(),
-            seed: order.seed.unwrap_or_else(|| (self.seed.draw("generation", number) >> 32) as u32),
-            image: pair.first.content,
-            last_image: pair.last.content,
-            width: order.size.width(),
-            height: order.size.height(),
-            seconds: order.seconds,
-            audio: order.audio,
-            samples: order.samples,
-            clips: fate.clips.unwrap_or(order.samples).min(order.samples),
-            submitted: now,
-            begins: by_clock.then_some(begins),
-            ends: by_clock.then(|| begins.saturating_add(run.unwrap_or(0))),
-            stuck: fate.stuck,
-            fails: fate.fails,
-            rendered: 0.0,
-            pair: Some(Arc::new(pair)),
+        if queued.is_none() && run.is_none() && fate.fails.is_none() && !fate.stuck {
+            return (None, None);
         }
+        let begins = now.saturating_add(queued.unwrap_or(0));
+        (Some(begins), Some(begins.saturating_add(run.unwrap_or(0))))
     }
 
     fn bill(&self, task: &Task, request: RequestHash) {
