@@ -356,3 +356,65 @@ pub(crate) fn folder(root: &std::path::Path, kind: &str) -> Result<PathBuf, Erro
     std::fs::create_dir_all(&folder).map_err(|e| Error::new("no folder for pictures and clips").caused_by(e))?;
     Ok(folder)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use crate::tasks::State;
+    use crate::{Builder, Sandbox};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn stepped() -> Builder {
+        Sandbox::builder().seed(1).clock(Clock::stepped())
+    }
+
+    /// Submits with a fate, as if it had come in the request's extensions. Gives the id.
+    fn accept(sandbox: &Sandbox, fate: Fate) -> String {
+        let shared = &sandbox.shared;
+        let png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGM4EaABAAMkAUEdGZ/EAAAAAElFTkSuQmCC";
+        let stored = shared.pictures.store("image", &STANDARD.decode(png).unwrap(), || false).unwrap();
+        let body = br#"{"image":"","last_image":"","prompt":"x","sample_count":3,"duration_seconds":4}"#;
+        let order = shared.contract.check(body, false).unwrap();
+        shared.accept("key", order, Pair { first: Arc::clone(&stored), last: stored }, fate).unwrap()
+    }
+
+    fn state(sandbox: &Sandbox, id: &str) -> State {
+        sandbox.shared.tasks.with(id, |task| task.state(sandbox.shared.clock.now_ms())).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_fate_goes_before_the_configuration() {
+        let sandbox = stepped().queue_time(SECOND).run_time(SECOND).start().await.unwrap();
+        let usual = accept(&sandbox, Fate::default());
+        let longer = accept(&sandbox, Fate { queued: Some(3 * SECOND), ..Fate::default() });
+        let bad = accept(&sandbox, Fate { fails: Some("refused".to_owned()), clips: Some(9), ..Fate::default() });
+        let stuck = accept(&sandbox, Fate { run: Some(SECOND / 2), stuck: true, ..Fate::default() });
+        let few = accept(&sandbox, Fate { clips: Some(1), ..Fate::default() });
+        sandbox.advance(2 * SECOND).unwrap();
+        let states = [&usual, &longer, &bad, &stuck, &few].map(|id| state(&sandbox, id));
+        assert_eq!(states, [State::Succeeded, State::Queued, State::Failed, State::Processing, State::Succeeded]);
+        let videos = |id: &str| {
+            let answer = |task: &Task| task.answer(9000, Duration::ZERO, |n| n.to_string(), 1);
+            sandbox.shared.tasks.with(id, answer).unwrap()["videos"].as_array().unwrap().len()
+        };
+        assert_eq!([&usual, &longer, &bad, &stuck, &few].map(|id| videos(id)), [3, 3, 0, 0, 1]);
+        // What was asked for is billed, whatever comes of it.
+        assert_eq!(sandbox.shared.ledger.totals(None).clips, 15);
+    }
+
+    #[tokio::test]
+    async fn without_run_times_only_what_is_fated_goes_by_the_clock() {
+        let sandbox = stepped().start().await.unwrap();
+        let bad = accept(&sandbox, Fate { fails: Some("refused".to_owned()), ..Fate::default() });
+        let stuck = accept(&sandbox, Fate { stuck: true, ..Fate::default() });
+        assert_eq!((state(&sandbox, &bad), state(&sandbox, &stuck)), (State::Failed, State::Processing));
+        let none = accept(&sandbox, Fate { clips: Some(0), ..Fate::default() });
+        while state(&sandbox, &none) != State::Succeeded {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(sandbox.rendered_clips(), 0);
+    }
+}
