@@ -1,6 +1,9 @@
 //! What can be typed. Flags carry the names of the API's fields, and their defaults and allowed values come from the
 //! contract.
 
+#[cfg(feature = "sandbox")]
+mod sandbox;
+
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -9,6 +12,9 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueHint};
 use highwayapi::{AspectRatio, DurationSeconds, Options, PersonGeneration, Resolution, SampleCount, TaskId};
+
+#[cfg(feature = "sandbox")]
+pub(crate) use self::sandbox::{Clockwork, Serve};
 
 const ENVIRONMENT: &str = "\
 Environment:
@@ -276,23 +282,6 @@ pub(crate) struct Verify {
     #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) clips: Vec<PathBuf>,
     /// Prints one JSON object a line for every clip
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[cfg(feature = "sandbox")]
-#[derive(clap::Args, Debug)]
-pub(crate) struct Serve {
-    /// Where to listen; port 0 takes a free one
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:4310")]
-    pub(crate) listen: std::net::SocketAddr,
-    /// What result links begin with, where clients reach the sandbox by another address than its own
-    #[arg(long, value_name = "URL")]
-    pub(crate) public_url: Option<String>,
-    /// Lets the sandbox fetch frames from this host, or host:port; may be given more than once
-    #[arg(long, value_name = "HOST")]
-    pub(crate) allow_fetch: Vec<String>,
-    /// Prints one JSON object with the address and the key instead of a text
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod clock;
 mod fetch;
 mod flow;
 mod links;
 mod requests;
+mod state;
+mod strict;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,0 +1,270 @@
+//! The sandbox's own time: as the machine's, quicker or slower, or moved by hand.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::watch;
+
+use crate::error::Error;
+
+/// Where a stepped clock begins: 2026-01-01T00:00:00Z, in seconds since 1970.
+const STEPPED_START: Duration = Duration::from_secs(1_767_225_600);
+
+/// What a clock may be sped up or slowed down by.
+const SPEEDS: std::ops::RangeInclusive<f64> = 0.001..=1_000_000.0;
+
+/// A stepped clock goes no further than this from its beginning: a hundred years.
+const FURTHEST: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// Longest sleep at once; a slow clock sleeps several times.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The time that a sandbox lives in: all times of its answers, the expiry of its links and the run times of its tasks.
+///
+/// For [`Builder::clock`](crate::Builder::clock). Clones are the same clock.
+#[derive(Clone)]
+pub struct Clock(Arc<Inner>);
+
+struct Inner {
+    mode: Mode,
+    speed: f64,
+    beginning: Mutex<Beginning>,
+    /// Virtual time since the beginning of a stepped clock.
+    stepped: watch::Sender<Duration>,
+}
+
+/// How the virtual time follows from the machine's.
+#[derive(Clone, Copy)]
+struct Beginning {
+    /// Virtual time since 1970 at which the sandbox began.
+    unix: Duration,
+    /// Virtual time that had passed since then at the moment `started`.
+    passed: Duration,
+    started: Instant,
+}
+
+/// How a clock moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// As the machine's.
+    Real,
+    /// So many times as quick.
+    Scaled,
+    /// Only by `advance`.
+    Stepped,
+}
+
+impl Mode {
+    #[cfg_attr(not(test), allow(dead_code))]
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Real => "real",
+            Self::Scaled => "scaled",
+            Self::Stepped => "stepped",
+        }
+    }
+}
+
+impl Clock {
+    /// The machine's clock.
+    pub fn real() -> Self {
+        Self::new(Mode::Real, 1.0)
+    }
+
+    /// A clock that is `speed` times as quick as the machine's, from 0.001 to 1,000,000.
+    ///
+    /// # Errors
+    ///
+    /// When `speed` is none of these.
+    pub fn scaled(speed: f64) -> Result<Self, Error> {
+        if SPEEDS.contains(&speed) {
+            return Ok(Self::new(Mode::Scaled, speed));
+        }
+        let (least, most) = (SPEEDS.start(), SPEEDS.end());
+        Err(Error::new(format!("speed: {speed} came, and it must be a number from {least} to {most}")))
+    }
+
+    /// A clock that stands still at 2026-01-01T00:00:00Z until [`Sandbox::advance`](crate::Sandbox::advance) moves it.
+    pub fn stepped() -> Self {
+        Self::new(Mode::Stepped, 0.0)
+    }
+
+    fn new(mode: Mode, speed: f64) -> Self {
+        let beginning = Mutex::new(Beginning::of(mode));
+        Self(Arc::new(Inner { mode, speed, beginning, stepped: watch::Sender::default() }))
+    }
+
+    /// Virtual time since the sandbox began.
+    pub fn now(&self) -> Duration {
+        if self.0.mode == Mode::Stepped {
+            return *self.0.stepped.borrow();
+        }
+        let beginning = self.beginning();
+        beginning.passed + beginning.started.elapsed().mul_f64(self.0.speed)
+    }
+
+    /// Virtual time since 1970.
+    pub fn unix(&self) -> Duration {
+        self.began() + self.now()
+    }
+
+    /// Virtual time since 1970 at which the sandbox began.
+    pub(crate) fn began(&self) -> Duration {
+        self.beginning().unix
+    }
+
+    /// The same in whole milliseconds.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.now().as_millis().try_into().unwrap_or(u64::MAX)
+    }
+
+    fn beginning(&self) -> Beginning {
+        *self.0.beginning.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, beginning: Beginning) {
+        *self.0.beginning.lock().unwrap_or_else(PoisonError::into_inner) = beginning;
+        self.0.stepped.send_replace(beginning.passed);
+    }
+
+    /// Moves a stepped clock on, and wakes who waits for that time.
+    ///
+    /// # Errors
+    ///
+    /// When the clock moves by itself, or would come further than a hundred years from its beginning.
+    pub(crate) fn advance(&self, by: Duration) -> Result<(), Error> {
+        if self.0.mode != Mode::Stepped {
+            return Err(Error::new("the clock moves by itself: only a stepped clock can be advanced"));
+        }
+        let mut fits = false;
+        self.0.stepped.send_if_modified(|now| {
+            let next = now.checked_add(by).filter(|next| *next <= FURTHEST);
+            fits = next.is_some();
+            next.map(|next| *now = next).is_some()
+        });
+        if fits { Ok(()) } else { Err(Error::new("the clock goes no further than a hundred years from its beginning")) }
+    }
+
+    /// Returns once the clock shows this virtual time, counted as by [`now`](Self::now).
+    #[cfg_attr(not(test), allow(dead_code))]
+    pub(crate) async fn sleep_until(&self, at: Duration) {
+        if self.0.mode == Mode::Stepped {
+            // The sender lives as long as the clock.
+            let _ = self.0.stepped.subscribe().wait_for(|now| *now >= at).await;
+            return;
+        }
+        while let Some(left) = at.checked_sub(self.now()).filter(|left| !left.is_zero()) {
+            let real = Duration::try_from_secs_f64(left.as_secs_f64() / self.0.speed);
+            tokio::time::sleep(real.unwrap_or(DAY).min(DAY)).await;
+        }
+    }
+
+    /// Goes on for a sandbox that began then and has seen `now`. A clock that moves by itself has moved meanwhile; a stepped
+    /// one stood still. Time never goes back.
+    pub(crate) fn resume(&self, began: Duration, now: Duration) {
+        let meanwhile = match self.0.mode {
+            Mode::Stepped => Duration::ZERO,
+            Mode::Real | Mode::Scaled => system().saturating_sub(began).mul_f64(self.0.speed),
+        };
+        self.begin(Beginning { unix: began, passed: now.max(meanwhile), started: Instant::now() });
+    }
+
+    /// Begins anew.
+    pub(crate) fn restart(&self) {
+        self.begin(Beginning::of(self.0.mode));
+    }
+
+    #[cfg_attr(not(test), allow(dead_code))]
+    pub(crate) fn mode(&self) -> Mode {
+        self.0.mode
+    }
+
+    /// 1 for the machine's own pace, 0 for a stepped clock.
+    #[cfg_attr(not(test), allow(dead_code))]
+    pub(crate) fn speed(&self) -> f64 {
+        self.0.speed
+    }
+}
+
+impl Beginning {
+    fn of(mode: Mode) -> Self {
+        let unix = if mode == Mode::Stepped { STEPPED_START } else { system() };
+        Self { unix, passed: Duration::ZERO, started: Instant::now() }
+    }
+}
+
+/// The machine's time since 1970.
+fn system() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::real()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clock").field("mode", &self.0.mode).field("speed", &self.0.speed).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[tokio::test]
+    async fn a_stepped_clock_moves_by_hand_alone() {
+        let clock = Clock::stepped();
+        assert_eq!((clock.now(), clock.unix()), (Duration::ZERO, STEPPED_START));
+        assert_eq!((clock.mode().name(), clock.speed()), ("stepped", 0.0));
+        let waiting = tokio::spawn({
+            let clock = clock.clone();
+            async move { clock.sleep_until(HOUR).await }
+        });
+        tokio::task::yield_now().await;
+        clock.advance(HOUR / 2).unwrap();
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        clock.advance(HOUR / 2).unwrap();
+        waiting.await.unwrap();
+        assert_eq!((clock.now(), clock.unix()), (HOUR, STEPPED_START + HOUR));
+        assert!(clock.advance(Duration::MAX).is_err());
+        assert_eq!(clock.now(), HOUR, "what goes too far moves nothing");
+    }
+
+    #[tokio::test]
+    async fn a_scaled_clock_is_so_many_times_as_quick() {
+        let clock = Clock::scaled(100_000.0).unwrap();
+        let real = Instant::now();
+        clock.sleep_until(HOUR).await;
+        assert!(clock.now() >= HOUR);
+        assert!(real.elapsed() >= Duration::from_millis(36), "an hour is 36 ms");
+        assert!(clock.advance(HOUR).is_err());
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e7] {
+            assert!(Clock::scaled(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn time_never_goes_back() {
+        let clock = Clock::stepped();
+        clock.resume(STEPPED_START, HOUR);
+        assert_eq!((clock.now(), clock.unix()), (HOUR, STEPPED_START + HOUR));
+        clock.restart();
+        assert_eq!((clock.now(), clock.unix()), (Duration::ZERO, STEPPED_START));
+
+        // It began an hour ago, and had come no further than that.
+        let clock = Clock::scaled(2.0).unwrap();
+        clock.resume(system() - HOUR, HOUR);
+        assert!((2 * HOUR..3 * HOUR).contains(&clock.now()), "{:?}", clock.now());
+        // The machine's clock was put back meanwhile.
+        clock.resume(system() + HOUR, HOUR);
+        assert!(clock.now() >= HOUR);
+    }
+}
