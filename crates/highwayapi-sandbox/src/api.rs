@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use crate::clip::{Clips, Pair};
 use crate::contract::{Contract, Order};
 use crate::error::ApiError;
+use crate::faults::Faults;
 use crate::files::{self, Links};
 use crate::frames::{Frames, blocking};
 use crate::pictures::{Pictures, Stored};
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) links: Links,
     pub(crate) dir: tempfile::TempDir,
     pub(crate) leaked_keys: AtomicU64,
+    pub(crate) faults: Faults,
     pub(crate) room: Semaphore,
     /// Pictures decoded at once: a small file may unfold to 150 MB.
     pub(crate) decoders: Semaphore,
@@ -204,7 +206,7 @@ async fn read(body: Body, max_body: usize) -> Result<Vec<u8>, ApiError> {
 }
 
 /// Reads and forgets, up to a limit.
-async fn drain(body: Body, most: usize) {
+pub(crate) async fn drain(body: Body, most: usize) {
     let mut body = Limited::new(body, most);
     while let Some(Ok(_)) = body.frame().await {}
 }

@@ -23,20 +23,25 @@ mod clip;
 mod clock;
 mod contract;
 mod error;
+mod faults;
 mod files;
 mod frames;
+mod hosts;
 mod operation;
+mod patience;
 mod pictures;
 #[allow(dead_code)]
 mod seed;
+mod server;
 mod tasks;
+mod wire;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
+use axum::middleware::from_fn_with_state;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
@@ -46,9 +51,13 @@ use crate::clip::Clips;
 pub use crate::clock::Clock;
 use crate::contract::Contract;
 pub use crate::error::Error;
+use crate::faults::Faults;
+pub use crate::faults::Script;
 use crate::files::Links;
 use crate::frames::Frames;
+use crate::hosts::Hosts;
 use crate::pictures::Pictures;
+use crate::seed::Seed;
 pub use crate::tasks::Accepted;
 use crate::tasks::Tasks;
 
@@ -82,6 +91,9 @@ pub struct Builder {
     allow_fetch: Vec<String>,
     bare_base64: bool,
     max_open_tasks: usize,
+    faults: Script,
+    allow_host: Vec<String>,
+    client_patience: Duration,
 }
 
 impl Sandbox {
@@ -104,6 +116,9 @@ impl Sandbox {
             allow_fetch: Vec::new(),
             bare_base64: false,
             max_open_tasks: tasks::MAX_OPEN,
+            faults: Script::default(),
+            allow_host: Vec::new(),
+            client_patience: Duration::from_secs(30),
         }
     }
 
@@ -220,6 +235,26 @@ impl Builder {
         self
     }
 
+    /// What shall go wrong; nothing unless said otherwise.
+    pub fn faults(mut self, script: Script) -> Self {
+        self.faults = script;
+        self
+    }
+
+    /// Lets clients call the sandbox by this name in the `Host` header. May be called several times. Without it that are
+    /// the names and addresses of loopback, the address it listens on, and the host of [`public_url`](Self::public_url).
+    pub fn allow_host(mut self, name: impl Into<String>) -> Self {
+        self.allow_host.push(name.into());
+        self
+    }
+
+    /// How long a client may keep the sandbox waiting before it is cut off, 30 seconds unless said otherwise: for a
+    /// request's head, and for bytes of a body or an answer, where each KiB that moves wins a second of it back.
+    pub fn client_patience(mut self, limit: Duration) -> Self {
+        self.client_patience = limit;
+        self
+    }
+
     /// Starts it; to be called inside a Tokio runtime.
     ///
     /// # Errors
@@ -236,6 +271,7 @@ impl Builder {
         let cannot_listen = |e| Error::new(format!("cannot listen on {}", self.listen)).caused_by(e);
         let listener = TcpListener::bind(self.listen).await.map_err(cannot_listen)?;
         let base_url = format!("http://{}", reachable(listener.local_addr().map_err(cannot_listen)?));
+        let hosts = Arc::new(Hosts::new(self.listen.ip(), self.public_url.as_deref(), self.allow_host.iter()));
         let link_base = self.public_url.unwrap_or_else(|| base_url.clone());
         let shared = Arc::new(Shared {
             api_key: self.api_key,
@@ -247,15 +283,16 @@ impl Builder {
             links: Links::new(link_base.trim_end_matches('/').to_owned(), self.link_ttl)?,
             dir,
             leaked_keys: AtomicU64::new(0),
+            faults: Faults::new(self.faults, Seed::random()?, Clock::real()),
             room: Semaphore::new(api::ROOM),
             decoders: Semaphore::new(std::thread::available_parallelism().map_or(1, Into::into)),
         });
-        // Without it small answers wait for the client's acknowledgement. That it may fail matters not.
-        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = axum::serve(listener, api::router(Arc::clone(&shared)))
-            .with_graceful_shutdown(async { drop(stopped.await) });
-        Ok(Sandbox { base_url, shared, stop: Some(stop), server: tokio::spawn(server.into_future()) })
+        let api = api::router(Arc::clone(&shared))
+            .layer(from_fn_with_state(Arc::clone(&shared), faults::layer))
+            .layer(from_fn_with_state(hosts, hosts::layer));
+        let server = tokio::spawn(server::serve(listener, api, self.client_patience, stopped));
+        Ok(Sandbox { base_url, shared, stop: Some(stop), server })
     }
 }
 

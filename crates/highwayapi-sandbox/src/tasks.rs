@@ -91,6 +91,17 @@ impl Tasks {
         self.table().admitted
     }
 
+    /// How many wait or run.
+    pub(crate) fn open(&self) -> u64 {
+        let table = self.table();
+        (table.tasks.len() - table.finished.len()) as u64
+    }
+
+    /// The number of a task among the accepted, counted from 1.
+    pub(crate) fn number(&self, id: &str) -> Option<u64> {
+        self.table().tasks.get(id).map(|task| task.number)
+    }
+
     /// Those of the accepted that are remembered, in their order.
     pub(crate) fn accepted(&self) -> Vec<Accepted> {
         let table = self.table();

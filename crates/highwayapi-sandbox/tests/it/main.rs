@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod faults;
 mod fetch;
 mod flow;
 mod links;
 mod requests;
+mod server;
+mod wire;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
