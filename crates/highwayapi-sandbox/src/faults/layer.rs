@@ -217,6 +217,9 @@ async fn spoil(effect: &Effect, count: u64, mut response: Response) -> Response 
         Effect::Header { name, value, again } => match HeaderName::from_bytes(name.as_bytes()) {
             // A length that does not fit is nothing that can be sent as HTTP.
             Ok(name) if name == header::CONTENT_LENGTH || name == header::TRANSFER_ENCODING => {
+                if let Some(length) = clip::length(&response) {
+                    response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+                }
                 delivered(set(response, &name, value.as_deref(), *again), Delivery::default())
             }
             Ok(name) => set(response, &name, value.as_deref(), *again),
