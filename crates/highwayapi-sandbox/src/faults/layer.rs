@@ -11,12 +11,13 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, Limited};
 use serde_json::{Value, json};
 
-use crate::api::{Shared, drain};
+use crate::api::drain;
 use crate::error::ApiError;
 use crate::faults::effect::{Body as Kind, By, Came, Effect, Half};
 use crate::faults::script::Wish;
 use crate::faults::{Call, Hit, Injected, answer, clip, header as by_header};
 use crate::operation::Operation;
+use crate::shared::Shared;
 use crate::tasks::Fate;
 use crate::wire::{Delivery, Part};
 
@@ -44,7 +45,7 @@ pub(crate) async fn layer(State(shared): State<Arc<Shared>>, request: Request, n
                 (_, Some(id)) => shared.tasks.number(id),
                 _ => None,
             };
-            let at = shared.faults.clock().now();
+            let at = shared.clock.now();
             shared.faults.decide(&Call { operation, task_number, task_id: task_id.as_deref(), at })
         }
         Err(error) => return instead(&shared, request, error.into_response()).await,
@@ -68,7 +69,9 @@ fn limited(shared: &Shared, operation: Operation, request: &Request) -> Option<R
         return None;
     }
     let limits = shared.faults.limits();
-    let full = limits.open_tasks.filter(|most| operation == Operation::Submit && shared.tasks.open() >= *most);
+    let full = limits
+        .open_tasks
+        .filter(|most| operation == Operation::Submit && shared.tasks.open(shared.clock.now_ms()) >= *most);
     let (message, wait) = if let Some(most) = full {
         (format!("too many tasks: at most {most} wait or run at once"), Duration::from_secs(60))
     } else {
@@ -82,7 +85,7 @@ fn limited(shared: &Shared, operation: Operation, request: &Request) -> Option<R
         Wish::None => None,
         Wish::Seconds => Some(seconds.to_string()),
         Wish::Date => {
-            let at = std::time::UNIX_EPOCH + shared.faults.clock().unix() + Duration::from_secs(seconds);
+            let at = std::time::UNIX_EPOCH + shared.clock.unix() + Duration::from_secs(seconds);
             Some(httpdate::fmt_http_date(at))
         }
         Wish::Nonsense => Some("soon".to_owned()),
@@ -98,7 +101,7 @@ fn with_wish(mut response: Response, wish: Option<String>) -> Response {
 }
 
 async fn act(shared: &Shared, hit: &Hit, before: Option<String>, mut request: Request, next: Next) -> Response {
-    let unix = shared.faults.clock().unix();
+    let unix = shared.clock.unix();
     match &hit.effect {
         Effect::Reset { at } => {
             let most = match at {
@@ -162,7 +165,9 @@ async fn act(shared: &Shared, hit: &Hit, before: Option<String>, mut request: Re
 
 /// Answers without the service, which the client's body is read for all the same: who is still sending must see the answer.
 async fn instead(shared: &Shared, request: Request, answer: Response) -> Response {
-    drain(request.into_body(), 2 * shared.contract.max_body()).await;
+    if !request.headers().contains_key(header::EXPECT) {
+        drain(request.into_body(), 2 * shared.contract.max_body()).await;
+    }
     answer
 }
 

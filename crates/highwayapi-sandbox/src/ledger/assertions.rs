@@ -9,15 +9,11 @@ const BILLIONTHS: f64 = 1e9;
 
 /// What shall hold of the ledger; only what is asked for is checked.
 ///
-/// ```no_run
-/// # async fn example() -> Result<(), highwayapi_sandbox::Error> {
-/// use highwayapi_sandbox::{Assertions, Sandbox};
+/// ```
+/// use highwayapi_sandbox::Assertions;
 ///
-/// let sandbox = Sandbox::start().await?;
-/// // … the client at work …
-/// sandbox.assert_ledger(&Assertions::new().submits(3).no_request_billed_twice().spent(3.6, 0.15).no_key_leaked())?;
-/// # Ok(())
-/// # }
+/// let asserted = Assertions::new().submits(3).no_request_billed_twice().spent(3.6, 0.15).no_key_leaked();
+/// # drop(asserted);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[must_use]
@@ -114,7 +110,9 @@ impl Assertions {
             let Totals { repeated, unremembered, .. } = totals;
             let says = match (repeated, unremembered) {
                 (0, 0) => "no request was billed twice".to_owned(),
-                (0, _) => format!("{unremembered} submits came after more requests than are remembered: nobody can tell"),
+                (0, _) => {
+                    format!("{unremembered} submits came after more requests than are remembered: nobody can tell")
+                }
                 _ => format!("{repeated} submits were of a request that had been billed before"),
             };
             let (held, found) = ((repeated, unremembered) == (0, 0), json!(repeated));
