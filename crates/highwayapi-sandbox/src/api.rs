@@ -162,7 +162,7 @@ async fn read(body: Body, max_body: usize) -> Result<Vec<u8>, ApiError> {
 }
 
 /// Reads and forgets, up to a limit.
-async fn drain(body: Body, most: usize) {
+pub(crate) async fn drain(body: Body, most: usize) {
     let mut body = Limited::new(body, most);
     while let Some(Ok(_)) = body.frame().await {}
 }

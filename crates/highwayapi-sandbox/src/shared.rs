@@ -13,6 +13,7 @@ use crate::clip::{Clip, Clips, Pair};
 use crate::clock::Clock;
 use crate::contract::{Contract, Order};
 use crate::error::{ApiError, Error};
+use crate::faults::Faults;
 use crate::files::Links;
 use crate::frames::Frames;
 use crate::ledger::{Ledger, RequestHash, Submit};
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) clips: Arc<Clips>,
     pub(crate) links: Links,
     pub(crate) ledger: Ledger,
+    pub(crate) faults: Faults,
     /// Where the sandbox is kept, if it is to outlive the process.
     pub(crate) log: Option<Mutex<Log>>,
     /// Holds all files where it is not; removed with the sandbox.
@@ -161,6 +163,7 @@ impl Shared {
         self.clock.restart();
         self.tasks.replace(0, 0, Vec::new());
         self.ledger.reset();
+        self.faults.restart();
         self.write_down()
     }
 

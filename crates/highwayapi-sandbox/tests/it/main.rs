@@ -3,12 +3,15 @@
 #![allow(clippy::unwrap_used)]
 
 mod clock;
+mod faults;
 mod fetch;
 mod flow;
 mod links;
 mod requests;
+mod server;
 mod state;
 mod strict;
+mod wire;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
