@@ -47,7 +47,7 @@ impl RequestHash {
         Self(Sha256::new_with_prefix(self.0).chain_update(first).chain_update(last).finalize().into())
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; 32];
         if text.len() != 64 || !text.is_ascii() {
             return None;
@@ -71,6 +71,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// A submit that was accepted, and so would have been billed, whatever becomes of its task.
 pub(crate) struct Submit<'a> {
+    /// Its name, not the key itself.
     pub(crate) key: &'a str,
     pub(crate) task_id: &'a str,
     pub(crate) request: RequestHash,
@@ -146,7 +147,7 @@ impl Ledger {
     pub(crate) fn submit(&self, submit: &Submit<'_>) {
         self.books().enter(Entry {
             number: 0,
-            key: key_name(submit.key),
+            key: submit.key.to_owned(),
             task_id: submit.task_id.to_owned(),
             request: submit.request,
             clips: submit.clips,
@@ -155,7 +156,7 @@ impl Ledger {
         });
     }
 
-    /// Writes down that a key was sent to the file host, where it has no business.
+    /// Writes down that the key of this name was sent to the file host, where it has no business.
     pub(crate) fn key_leaked(&self, key: &str, path: &str, at: Duration) {
         let mut books = self.books();
         books.leaked += 1;
@@ -163,7 +164,7 @@ impl Ledger {
             books.leaks.pop_front();
         }
         let path = path.chars().take(200).collect();
-        books.leaks.push_back(Leak { key: key_name(key), path, at });
+        books.leaks.push_back(Leak { key: key.to_owned(), path, at });
     }
 
     /// Of one key, by its name, or of all.
@@ -389,7 +390,14 @@ mod tests {
     fn submit(ledger: &Ledger, key: &str, n: u64) {
         let task_id = &format!("task {n}");
         let at = Duration::from_millis(n);
-        ledger.submit(&Submit { key, task_id, request: request(n % 100_000), clips: 2, seconds: 8, at });
+        ledger.submit(&Submit {
+            key: &key_name(key),
+            task_id,
+            request: request(n % 100_000),
+            clips: 2,
+            seconds: 8,
+            at,
+        });
     }
 
     #[test]
@@ -413,7 +421,7 @@ mod tests {
         for (key, n) in [("sandbox-key", 1), ("sandbox-key", 2), ("sandbox-key", 1), ("other-key", 1)] {
             submit(&ledger, key, n);
         }
-        ledger.key_leaked("other-key", "/files/a.mp4", Duration::from_secs(1));
+        ledger.key_leaked(&key_name("other-key"), "/files/a.mp4", Duration::from_secs(1));
         let shown = ledger.to_json();
         assert!(!shown.to_string().contains("-key"), "{shown}");
         let other = &shown["keys"][0];
@@ -441,7 +449,8 @@ mod tests {
         assert_eq!((totals.submits, totals.clips, totals.seconds, totals.repeated), (100_005, 200_010, 1_600_080, 5));
         assert_eq!(ledger.books().entries.len(), MAX_KEPT);
         let full = RequestHash::of_fields(&Map::new());
-        let submit = Submit { key: "k", task_id: "t", request: full, clips: 1, seconds: 4, at: Duration::ZERO };
+        let key = &key_name("k");
+        let submit = Submit { key, task_id: "t", request: full, clips: 1, seconds: 4, at: Duration::ZERO };
         ledger.submit(&submit);
         ledger.submit(&submit);
         assert_eq!((ledger.totals(None).repeated, ledger.totals(None).unremembered), (5, 2));

@@ -9,11 +9,15 @@ const BILLIONTHS: f64 = 1e9;
 
 /// What shall hold of the ledger; only what is asked for is checked.
 ///
-/// ```
-/// use highwayapi_sandbox::Assertions;
+/// ```no_run
+/// # async fn example() -> Result<(), highwayapi_sandbox::Error> {
+/// use highwayapi_sandbox::{Assertions, Sandbox};
 ///
-/// let asserted = Assertions::new().submits(3).no_request_billed_twice().spent(3.6, 0.15).no_key_leaked();
-/// # drop(asserted);
+/// let sandbox = Sandbox::start().await?;
+/// // … the client at work …
+/// sandbox.assert_ledger(&Assertions::new().submits(3).no_request_billed_twice().spent(3.6, 0.15).no_key_leaked())?;
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[must_use]

@@ -97,22 +97,22 @@ function newCard(task) {
   last.src = `${path}/last_image`;
   say(card.querySelector(".prompt"), task.prompt || "(no prompt)");
   const sound = task.audio ? ", sound" : "";
-  const clips = task.clips > 1 ? `${task.clips} clips of ` : "";
+  const clips = task.samples > 1 ? `${task.samples} clips of ` : "";
   say(card.querySelector(".facts"), `${clips}${task.width}×${task.height}, ${task.seconds} s${sound}, seed ${task.seed}`);
   say(card.querySelector(".id"), task.task_id);
   return card;
 }
 
 function showTask(card, task) {
-  const name = STATES[task.state];
+  const name = STATES[task.status];
   const state = card.querySelector(".state");
   say(state, task.number > 0 ? `${name} · no. ${task.number}` : name);
   state.className = `state ${name}`;
   const progress = card.querySelector("progress");
-  progress.value = task.percent;
+  progress.value = task.progress_percent;
   progress.hidden = name !== "processing";
   const reason = card.querySelector(".reason");
-  say(reason, task.reason);
+  say(reason, task.reason ?? "");
   reason.hidden = !task.reason;
   const clips = card.querySelector(".clips");
   if (clips.children.length !== task.links.length) {
@@ -274,7 +274,7 @@ async function act(work) {
 
 async function refresh() {
   const state = at("state").value;
-  const page = `limit=${TASKS}${before === null ? "" : `&before=${before}`}${state && `&state=${state}`}`;
+  const page = `limit=${TASKS}${before === null ? "" : `&before=${before}`}${state && `&status=${state}`}`;
   const journal = `/_sandbox/journal?newest=true&limit=${LINES}&faulted=${at("faulted").checked}`;
   const [sandbox, tasks, ledger, faults, text] = await Promise.all([
     read("/_sandbox"), read(`/_sandbox/tasks?${page}`), read("/_sandbox/ledger"), read("/_sandbox/faults"),
