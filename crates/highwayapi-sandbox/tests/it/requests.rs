@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::*;
 
 /// One line for the snapshots: status, reason, message.
-async fn line(response: Response) -> String {
+pub(crate) async fn line(response: Response) -> String {
     let status = response.status().as_u16();
     let error = json_of(response).await;
     assert_eq!(error["code"], status);
@@ -88,17 +88,15 @@ async fn what_is_no_json_is_refused() {
 }
 
 #[tokio::test]
-async fn unknown_keys_and_the_edges_of_ranges_are_taken() {
+async fn the_edges_of_ranges_are_taken() {
     let sandbox = Sandbox::start().await.unwrap();
     for fields in [
-        json!({ "seed": 0, "new_option": { "a": [1] } }),
-        json!({ "image": png().replace("image/png", "Image/JPEG") }),
+        json!({ "seed": 0 }),
+        json!({ "image": png().replace("image/png", "Image/PNG") }),
         json!({ "seed": 4_294_967_295u32, "prompt": "" }),
     ] {
         assert_eq!(post(&sandbox, &small(fields)).await.status(), 200);
     }
-    let bare = Sandbox::builder().accept_bare_base64(true).start().await.unwrap();
-    assert_eq!(post(&bare, &small(json!({ "image": PNG }))).await.status(), 200);
 }
 
 #[tokio::test]
