@@ -190,6 +190,10 @@ fn complaint(error: &ValidationError<'_>) -> String {
         ValidationErrorKind::Required { property } => {
             return format!("{}: is missing, and it is required", property.as_str().unwrap_or_default());
         }
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            let unexpected: Vec<String> = unexpected.iter().take(LISTED).map(|name| shortened(&json!(name))).collect();
+            format!("{} is not known here", unexpected.join(", "))
+        }
         ValidationErrorKind::Type { kind: TypeKind::Single(kind) } => format!("{came} is not of type {kind}"),
         ValidationErrorKind::Minimum { limit } => format!("{came} is less than {limit}"),
         ValidationErrorKind::Maximum { limit } => format!("{came} is more than {limit}"),

@@ -52,7 +52,12 @@ pub(super) fn query(operation: &str, query: Option<&str>) -> Result<Map<String, 
             .map_err(|_| ApiError::invalid("the query cannot be read"))?,
     );
     for (name, text) in pairs.map_err(|e| ApiError::invalid(e.body_text()))?.0 {
-        let value = known.parameters.get(&name).map_or(Value::Null, |parameter| parameter.read(text));
+        let Some(parameter) = known.parameters.get(&name) else {
+            let known: Vec<&str> = known.parameters.keys().map(String::as_str).collect();
+            let name: String = name.chars().take(40).collect();
+            return Err(ApiError::invalid(format!("{name}: is no parameter of this; there are: {}", known.join(", "))));
+        };
+        let value = parameter.read(text);
         if values.insert(name.clone(), value).is_some() {
             return Err(ApiError::invalid(format!("{name}: came more than once")));
         }
