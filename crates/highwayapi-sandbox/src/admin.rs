@@ -1,7 +1,7 @@
 //! The sandbox's own API under `/_sandbox`, as `admin.yaml` describes it, and its page.
 
 mod document;
-// mod faults;
+mod faults;
 mod ledger;
 mod page;
 mod state;
@@ -34,10 +34,10 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/_sandbox/tasks/{task_id}/last_image", get(tasks::last_image))
         .route("/_sandbox/clock", get(state::clock))
         .route("/_sandbox/clock/advance", post(state::advance))
-        //         .route("/_sandbox/faults", get(faults::show).put(faults::put).post(faults::add))
-        //         .route("/_sandbox/faults/{name}", patch(faults::switch).delete(faults::remove))
-        //         .route("/_sandbox/scenarios", get(faults::scenarios))
-        //         .route("/_sandbox/scenarios/{scenario}", post(faults::load))
+        .route("/_sandbox/faults", get(faults::show).put(faults::put).post(faults::add))
+        .route("/_sandbox/faults/{name}", patch(faults::switch).delete(faults::remove))
+        .route("/_sandbox/scenarios", get(faults::scenarios))
+        .route("/_sandbox/scenarios/{scenario}", post(faults::load))
         .route("/_sandbox/ledger", get(ledger::show))
         .route("/_sandbox/ledger/entries", get(ledger::entries))
         .route("/_sandbox/ledger/assert", post(ledger::assert))

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
@@ -17,7 +16,7 @@ use crate::clip::Pair;
 use crate::error::ApiError;
 use crate::files;
 use crate::frames::{Frames, blocking};
-use crate::journal::{Noted, observe};
+use crate::journal::Noted;
 use crate::ledger::key_name;
 use crate::pictures::Stored;
 use crate::shared::Shared;
@@ -36,7 +35,6 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/files/{name}", get(files::serve))
         .merge(admin::router())
         .fallback(not_found)
-        .layer(from_fn_with_state(Arc::clone(&shared), observe))
         .with_state(shared)
 }
 

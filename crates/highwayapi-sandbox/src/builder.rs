@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::faults::Script;
 use crate::run_time::RunTime;
 use crate::tasks::MAX_OPEN;
 
@@ -24,6 +25,9 @@ pub struct Builder {
     pub(crate) queue_time: Option<RunTime>,
     pub(crate) run_time: Option<RunTime>,
     pub(crate) state: Option<PathBuf>,
+    pub(crate) faults: Script,
+    pub(crate) allow_host: Vec<String>,
+    pub(crate) client_patience: Duration,
 }
 
 impl Builder {
@@ -41,6 +45,9 @@ impl Builder {
             queue_time: None,
             run_time: None,
             state: None,
+            faults: Script::default(),
+            allow_host: Vec::new(),
+            client_patience: Duration::from_secs(30),
         }
     }
 
@@ -121,6 +128,26 @@ impl Builder {
     /// submit was answered is not lost. (It survives the process, but not the loss of power.) One sandbox at a time uses it.
     pub fn state(mut self, folder: impl Into<PathBuf>) -> Self {
         self.state = Some(folder.into());
+        self
+    }
+
+    /// What shall go wrong; nothing unless said otherwise.
+    pub fn faults(mut self, script: Script) -> Self {
+        self.faults = script;
+        self
+    }
+
+    /// Lets clients call the sandbox by this name in the `Host` header. May be called several times. Without it that are
+    /// the names and addresses of loopback, the address it listens on, and the host of [`public_url`](Self::public_url).
+    pub fn allow_host(mut self, name: impl Into<String>) -> Self {
+        self.allow_host.push(name.into());
+        self
+    }
+
+    /// How long a client may keep the sandbox waiting before it is cut off, 30 seconds unless said otherwise: for a
+    /// request's head, and for bytes of a body or an answer, where each KiB that moves wins a second of it back.
+    pub fn client_patience(mut self, limit: Duration) -> Self {
+        self.client_patience = limit;
         self
     }
 }

@@ -30,23 +30,27 @@ mod faults;
 mod files;
 mod frames;
 mod hex;
+mod hosts;
 mod journal;
 mod ledger;
 mod metrics;
 mod operation;
+mod patience;
 mod pictures;
 mod run_time;
 mod seed;
+mod server;
 mod shared;
 mod state;
 mod tasks;
+mod wire;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
+use axum::middleware::from_fn_with_state;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
@@ -57,8 +61,11 @@ use crate::clip::Clips;
 pub use crate::clock::Clock;
 use crate::contract::Contract;
 pub use crate::error::Error;
+use crate::faults::Faults;
+pub use crate::faults::Script;
 use crate::files::Links;
 use crate::frames::Frames;
+use crate::hosts::Hosts;
 use crate::journal::Journal;
 pub use crate::ledger::Assertions;
 use crate::ledger::Ledger;
@@ -267,12 +274,15 @@ impl Builder {
         let cannot_listen = |e| Error::new(format!("cannot listen on {}", self.listen)).caused_by(e);
         let listener = TcpListener::bind(self.listen).await.map_err(cannot_listen)?;
         let base_url = format!("http://{}", reachable(listener.local_addr().map_err(cannot_listen)?));
+        let hosts = Arc::new(Hosts::new(self.listen.ip(), self.public_url.as_deref(), self.allow_host.iter()));
         let link_base = self.public_url.unwrap_or_else(|| base_url.clone());
+        let clock = self.clock.unwrap_or_else(Clock::real);
         let shared = Arc::new(Shared {
             keys: if self.api_keys.is_empty() { vec!["sandbox-key".to_owned()] } else { self.api_keys },
             lenient: self.lenient,
             seed,
-            clock: self.clock.unwrap_or_else(Clock::real),
+            faults: Faults::new(self.faults, seed, clock.clone()),
+            clock,
             queue_time: self.queue_time,
             run_time: self.run_time,
             contract,
@@ -295,12 +305,13 @@ impl Builder {
             shared.pictures.sweep();
         }
         shared.write_down()?;
-        // Without it small answers wait for the client's acknowledgement. That it may fail matters not.
-        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = axum::serve(listener, api::router(Arc::clone(&shared)))
-            .with_graceful_shutdown(async { drop(stopped.await) });
-        Ok(Sandbox { base_url, shared, stop: Some(stop), server: tokio::spawn(server.into_future()) })
+        let api = api::router(Arc::clone(&shared))
+            .layer(from_fn_with_state(Arc::clone(&shared), faults::layer))
+            .layer(from_fn_with_state(hosts, hosts::layer))
+            .layer(from_fn_with_state(Arc::clone(&shared), journal::observe));
+        let server = tokio::spawn(server::serve(listener, api, self.client_patience, stopped));
+        Ok(Sandbox { base_url, shared, stop: Some(stop), server })
     }
 }
 

@@ -13,6 +13,7 @@ use crate::clip::{Clip, Clips, Pair};
 use crate::clock::Clock;
 use crate::contract::{Contract, Order};
 use crate::error::{ApiError, Error};
+use crate::faults::Faults;
 use crate::files::Links;
 use crate::frames::Frames;
 use crate::journal::Journal;
@@ -43,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) clips: Arc<Clips>,
     pub(crate) links: Links,
     pub(crate) ledger: Ledger,
+    pub(crate) faults: Faults,
     pub(crate) journal: Journal,
     pub(crate) metrics: Metrics,
     /// Where it listens.

@@ -95,6 +95,18 @@ impl Tasks {
         self.table().admitted
     }
 
+    /// How many wait or run.
+    pub(crate) fn open(&self, now: u64) -> u64 {
+        let mut table = self.table();
+        table.settle(now);
+        table.open.len() as u64
+    }
+
+    /// The number of a task among the accepted, counted from 1.
+    pub(crate) fn number(&self, id: &str) -> Option<u64> {
+        self.table().tasks.get(id).map(|task| task.number)
+    }
+
     /// Those of the accepted that are remembered, in their order.
     pub(crate) fn accepted(&self) -> Vec<Accepted> {
         let accepted = |task: Task| Accepted { task_id: task.task_id, prompt: task.prompt, seed: task.seed };

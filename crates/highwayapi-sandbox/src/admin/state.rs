@@ -57,7 +57,7 @@ pub(super) async fn reset(State(shared): State<Arc<Shared>>) -> Result<StatusCod
     blocking(move || {
         shared.reset()?;
         shared.journal.reset();
-        // shared.faults.put(shared.faults.get());
+        shared.faults.put(shared.faults.get());
         Ok(StatusCode::NO_CONTENT)
     })
     .await?

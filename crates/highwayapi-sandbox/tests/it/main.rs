@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod admin;
+mod faults;
 mod fetch;
 mod flow;
 mod journal;
@@ -10,6 +11,8 @@ mod ledger;
 mod links;
 mod metrics;
 mod requests;
+mod server;
+mod wire;
 
 use std::time::Duration;
 
