@@ -200,3 +200,88 @@ async fn the_page_lets_nothing_in_from_elsewhere() {
     let about = read(&sandbox, "/_sandbox").await;
     assert_eq!(about["key"], Value::Null, "a key of somebody is not shown");
 }
+
+#[tokio::test]
+async fn faults_are_replaced_added_switched_and_removed() {
+    let sandbox = Sandbox::builder().seed(7).start().await.unwrap();
+    let names = |faults: &Value| -> Vec<String> {
+        let rules = faults["rules"].as_array().unwrap();
+        rules.iter().map(|rule| format!("{} {} {}", rule["name"], rule["on"], rule["hits"]).replace('"', "")).collect()
+    };
+    let status = async || post(&sandbox, &small(json!({}))).await.status().as_u16();
+    let script = json!({ "fault": [{ "effect": "unavailable", "on": "submit" }] });
+    let put = json_of(send(&sandbox, Method::PUT, "/_sandbox/faults", script.clone()).await).await;
+    assert_eq!(names(&put), ["unavailable true 0"]);
+    assert_eq!(status().await, 503);
+
+    // What was added last wins.
+    let rule = json!({ "effect": "status", "with": { "status": 500 }, "on": "submit", "name": "broken" });
+    let added = send(&sandbox, Method::POST, "/_sandbox/faults", rule.clone()).await;
+    assert_eq!((added.status().as_u16(), json_of(added).await), (201, json!({ "name": "broken" })));
+    assert_eq!(status().await, 500);
+    let again = send(&sandbox, Method::POST, "/_sandbox/faults", rule).await;
+    assert_eq!((again.status().as_u16(), json_of(again).await["reason"].clone()), (422, json!("UNUSABLE")));
+
+    let switched = send(&sandbox, Method::PATCH, "/_sandbox/faults/broken", json!({ "on": false })).await;
+    assert_eq!(names(&json_of(switched).await), ["broken false 1", "unavailable true 1"]);
+    assert_eq!(status().await, 503);
+    assert_eq!(send(&sandbox, Method::DELETE, "/_sandbox/faults/unavailable", json!(null)).await.status(), 204);
+    assert_eq!(status().await, 200);
+    let gone = send(&sandbox, Method::DELETE, "/_sandbox/faults/unavailable", json!(null)).await;
+    assert_eq!((gone.status().as_u16(), json_of(gone).await["reason"].clone()), (404, json!("FAULT_NOT_FOUND")));
+
+    // What is read can be put back.
+    let shown = read(&sandbox, "/_sandbox/faults").await;
+    let put = json_of(send(&sandbox, Method::PUT, "/_sandbox/faults", shown["script"].clone()).await).await;
+    assert_eq!(put["script"], shown["script"]);
+
+    let text = reqwest::get(format!("{}/_sandbox/journal?faulted=true", sandbox.base_url())).await.unwrap();
+    let text = text.text().await.unwrap();
+    let faults = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["fault"].clone());
+    assert_eq!(faults.collect::<Vec<_>>(), ["unavailable", "broken", "unavailable"]);
+}
+
+#[tokio::test]
+async fn every_scenario_can_be_loaded_and_every_effect_is_in_the_document() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let scenarios = read(&sandbox, "/_sandbox/scenarios").await;
+    let names: Vec<&str> =
+        scenarios["scenarios"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"bad-friday"), "{names:?}");
+    for name in names {
+        let loaded = send(&sandbox, Method::POST, &format!("/_sandbox/scenarios/{name}"), json!(null)).await;
+        assert_eq!(loaded.status(), 200);
+        let loaded = json_of(loaded).await;
+        assert_eq!(loaded["script"]["name"], name);
+        let put = send(&sandbox, Method::PUT, "/_sandbox/faults", loaded["script"].clone()).await;
+        assert_eq!(put.status(), 200, "the schema takes what a scenario says: {:?}", put.text().await);
+    }
+    let unknown = send(&sandbox, Method::POST, "/_sandbox/scenarios/none", json!(null)).await;
+    assert_eq!(
+        (unknown.status().as_u16(), json_of(unknown).await["reason"].clone()),
+        (404, json!("SCENARIO_NOT_FOUND"))
+    );
+
+    let document = read(&sandbox, "/_sandbox/openapi.json").await;
+    let mut described =
+        document["components"]["schemas"]["Rule"]["properties"]["effect"]["enum"].as_array().unwrap().clone();
+    let mut effects: Vec<Value> = highwayapi_sandbox::Script::effects().iter().map(|(name, _)| json!(name)).collect();
+    described.sort_by_key(Value::to_string);
+    effects.sort_by_key(Value::to_string);
+    assert_eq!(described, effects);
+}
+
+/// What was accepted has its hash in the journal, also where the answer is lost on the way.
+#[tokio::test]
+async fn an_answer_that_is_lost_is_in_the_journal_with_its_task() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let rule = json!({ "effect": "lost_answer", "on": "submit" });
+    send(&sandbox, Method::POST, "/_sandbox/faults", rule).await;
+    let submit = request(&sandbox, Method::POST, SUBMIT).header("content-type", "application/json");
+    assert!(submit.body(small(json!({})).to_string()).send().await.is_err());
+    let text = reqwest::get(format!("{}/_sandbox/journal?operation=submit", sandbox.base_url())).await.unwrap();
+    let line: Value = serde_json::from_str(text.text().await.unwrap().lines().next().unwrap()).unwrap();
+    assert_eq!(line["fault"], "lost_answer");
+    assert_eq!(line["task_id"], json!(sandbox.accepted()[0].task_id));
+    assert_eq!(line["request"].as_str().unwrap().len(), 64);
+}
