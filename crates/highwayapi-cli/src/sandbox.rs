@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use highwayapi::Client;
 use highwayapi_jobs::{Jobs, SqliteStore};
-use highwayapi_sandbox::Sandbox;
+use highwayapi_sandbox::{Builder, Clock, Sandbox};
 use serde_json::json;
 
-use crate::args::{Generate, Serve};
+use crate::args::{Clockwork, Generate, Serve};
 use crate::exit::{Failure, whole};
 use crate::interrupt::Interrupts;
 use crate::say;
@@ -28,7 +28,7 @@ pub(crate) fn jobs(sandbox: &Sandbox, args: &Generate) -> Result<Jobs, Failure> 
 pub(crate) async fn serve(args: Serve) -> Result<(), Failure> {
     // Before the address is told: whoever stops it at once leaves no clips behind either.
     let interrupts = Interrupts::listen();
-    let mut builder = Sandbox::builder().listen(args.listen);
+    let mut builder = configured(&args.clockwork)?.listen(args.listen);
     for host in args.allow_fetch {
         builder = builder.allow_fetch(host);
     }
@@ -39,20 +39,84 @@ pub(crate) async fn serve(args: Serve) -> Result<(), Failure> {
         let text = format!("the sandbox does not start: {}", whole(&error));
         Failure::bad_input(format!("{text}; --listen 127.0.0.1:0 takes a free port"))
     })?;
-    let (base_url, key) = (sandbox.base_url(), sandbox.api_key().to_owned());
+    let (base_url, key, seed) = (sandbox.base_url(), sandbox.api_key().to_owned(), sandbox.seed());
     if args.json {
-        say::result(json!({ "event": "listening", "base_url": base_url, "api_key": key }));
+        let admin_url = format!("{base_url}/_sandbox");
+        say::result(json!({
+            "event": "listening", "base_url": base_url, "admin_url": admin_url, "api_key": key, "seed": seed,
+        }));
     } else {
         say::result(format_args!("The Highway API, on this machine and without a bill: {base_url}\n"));
         say::result(format_args!("  export HIGHWAY_BASE_URL={base_url}"));
         say::result(format_args!("  export HIGHWAY_API_KEY={key}\n"));
-        say::result("Ctrl-C stops it.");
+        say::result(format_args!("All that is drawn follows from --seed {seed}. Ctrl-C stops it."));
     }
     if !args.listen.ip().is_loopback() {
         say::err("highway: note: others on the network can reach it; --public-url gives links that lead them here");
     }
-    match interrupts.stoppable(sandbox.stopped()).await {
+    let stopped = async {
+        tokio::select! {
+            stopped = sandbox.stopped() => stopped,
+            () = abandoned(), if args.json => Ok(()),
+        }
+    };
+    match interrupts.stoppable(stopped).await {
         None => Ok(()),
         Some(ended) => ended.map_err(|error| Failure::bad_input(error.to_string())),
     }
+}
+
+fn configured(args: &Clockwork) -> Result<Builder, Failure> {
+    let mut builder = Sandbox::builder().lenient(args.lenient).link_ttl(args.link_ttl);
+    for key in &args.api_key {
+        builder = builder.api_key(key);
+    }
+    if let Some(seed) = args.seed {
+        builder = builder.seed(seed);
+    }
+    if let Some(speed) = args.speed {
+        builder = builder.clock(Clock::scaled(speed).map_err(|error| Failure::bad_input(error.to_string()))?);
+    }
+    if args.stepped {
+        builder = builder.clock(Clock::stepped());
+    }
+    if let Some(time) = args.run_time {
+        builder = builder.run_time(time);
+    }
+    if let Some(time) = args.queue_time {
+        builder = builder.queue_time(time);
+    }
+    if let Some(folder) = &args.state {
+        builder = builder.state(folder);
+    }
+    Ok(builder)
+}
+
+/// Returns once standard input has ended, if it is a pipe or a socket: whoever started the sandbox holds the other end, and
+/// is gone then, however it ended. Never returns for a terminal, a file or `/dev/null`.
+async fn abandoned() {
+    if !is_pipe() {
+        return std::future::pending().await;
+    }
+    let (ended, end) = tokio::sync::oneshot::channel();
+    // A thread of its own: a read that blocks for good must not hold up the end of the command.
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = ended.send(());
+    });
+    let _ = end.await;
+}
+
+#[cfg(unix)]
+fn is_pipe() -> bool {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::FileTypeExt;
+    let Ok(input) = std::io::stdin().as_fd().try_clone_to_owned() else { return false };
+    let kind = std::fs::File::from(input).metadata().map(|metadata| metadata.file_type());
+    kind.is_ok_and(|kind| kind.is_fifo() || kind.is_socket())
+}
+
+#[cfg(not(unix))]
+fn is_pipe() -> bool {
+    false
 }

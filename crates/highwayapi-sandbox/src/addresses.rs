@@ -133,6 +133,20 @@ mod tests {
         }
     }
 
+    /// A number is its own address, without asking anybody.
+    #[tokio::test]
+    async fn what_is_looked_up_is_what_may_be_connected_to() {
+        let resolve = async |allowed: &[&str], name: &str| {
+            let allowed = allowed.iter().map(|text| Origin::parse(text).unwrap()).collect();
+            let found = Addresses(allowed).resolve(name.parse().unwrap()).await;
+            found.map(|addresses| addresses.map(|address| address.ip().to_string()).collect::<Vec<_>>())
+        };
+        assert_eq!(resolve(&["10.0.0.1"], "10.0.0.1").await.unwrap(), ["10.0.0.1"]);
+        assert_eq!(resolve(&[], "93.184.216.34").await.unwrap(), ["93.184.216.34"]);
+        let error = resolve(&["pictures.example"], "127.0.0.1").await.unwrap_err().to_string();
+        assert_eq!(error, "its name leads to an address in a private network, which was not allowed as such");
+    }
+
     /// Whoever owns an allowed name may answer with any address.
     #[test]
     fn a_name_leads_nowhere_but_to_the_internet() {

@@ -112,7 +112,7 @@ impl Contract {
         let verb = if unknown.len() == 1 { "is no field" } else { "are no fields" };
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
         let known = self.fields.join(", ");
-        let said = || format!("{}{more} {verb} of the request, which are {known}", unknown.join(", "));
+        let said = || format!("{}{more} {verb} of the request; its fields are {known}", unknown.join(", "));
         (!unknown.is_empty()).then(said)
     }
 }

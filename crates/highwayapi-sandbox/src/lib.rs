@@ -75,8 +75,8 @@ pub use crate::run_time::RunTime;
 use crate::seed::Seed;
 use crate::shared::Shared;
 use crate::state::Log;
+pub use crate::tasks::Accepted;
 use crate::tasks::Tasks;
-pub use crate::tasks::{Accepted, TaskView};
 
 /// Bytes of pictures that tasks may hold on disk, each content counted once.
 const MAX_PICTURES: u64 = 4 << 30;
@@ -141,16 +141,6 @@ impl Sandbox {
     /// When the clock moves by itself, or would come further than a hundred years from its beginning.
     pub fn advance(&self, by: Duration) -> Result<(), Error> {
         self.shared.advance(by)
-    }
-
-    /// The tasks that are remembered, the newest first.
-    pub fn tasks(&self) -> Vec<TaskView> {
-        self.shared.views(u64::MAX, |_| true, usize::MAX)
-    }
-
-    /// One task, if it is remembered.
-    pub fn task(&self, task_id: &str) -> Option<TaskView> {
-        self.shared.view(task_id)
     }
 
     /// Everything that another sandbox needs to go on from here: tasks, bills, counters, the clock, and pictures of up to

@@ -1,7 +1,6 @@
 //! How long tasks wait and run: drawn from a distribution that its user sets.
 
 use std::f64::consts::TAU;
-use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -92,18 +91,6 @@ impl FromStr for RunTime {
     }
 }
 
-impl fmt::Display for RunTime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = humantime::format_duration;
-        match self.0 {
-            Shape::Fixed(fixed) => write!(f, "{}", time(fixed)),
-            Shape::Between(least, most) => write!(f, "{}..{}", time(least), time(most)),
-            Shape::Lognormal(median, sigma) => write!(f, "lognormal {} {sigma}", time(median)),
-            Shape::Exponential(mean) => write!(f, "exponential {}", time(mean)),
-        }
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -132,13 +119,8 @@ mod tests {
 
     #[test]
     fn what_is_no_run_time_is_told_what_would_be_one() {
-        for text in ["73s", "20s..2m", "lognormal 1m 13s 0.3"] {
-            let read = text.parse::<RunTime>();
-            assert_eq!(read.is_ok(), !text.contains("13s"), "{text}");
-        }
-        for text in ["0s", "1ms..1s", "lognormal 73s 0.3", "exponential 1m"] {
-            let read: RunTime = text.parse().unwrap();
-            assert_eq!(read.to_string().parse::<RunTime>().unwrap(), read, "{text}");
+        for text in ["0s", "1ms..1s", "1m 13s", "lognormal 73s 0.3", "exponential 1m"] {
+            assert!(text.parse::<RunTime>().is_ok(), "{text}");
         }
         for bad in
             ["", "x", "-1s", "8days", "2m..1m", "lognormal 73s", "lognormal 73s -1", "lognormal 73s nan", "gamma 1s 2"]

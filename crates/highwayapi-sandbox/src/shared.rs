@@ -23,7 +23,7 @@ use crate::pictures::{Content, Pictures, Stored};
 use crate::run_time::RunTime;
 use crate::seed::Seed;
 use crate::state::{Document, Event, Log};
-use crate::tasks::{Fate, PROMPT_KEPT, State, Task, TaskView, Tasks, Ticket};
+use crate::tasks::{Fate, PROMPT_KEPT, Task, Tasks, Ticket};
 
 /// Most bytes of pictures that an export holds.
 const MAX_EXPORTED: u64 = 64 << 20;
@@ -148,21 +148,6 @@ impl Shared {
         // On its own: whoever asked may leave, and what has begun to be written is finished.
         let made = tokio::spawn(async move { clips.make(pair, recipe.spec, || {}, |_| {}).await }).await;
         made.map_err(|_| ApiError::internal("the sandbox is stopping"))?.map_err(ApiError::internal)
-    }
-
-    /// Those tasks whose number is below `before`, the newest first.
-    pub(crate) fn views(&self, before: u64, wanted: impl Fn(State) -> bool, most: usize) -> Vec<TaskView> {
-        let now = self.clock.now_ms();
-        let tasks = self.tasks.newest(before, |task| wanted(task.state(now)), most);
-        tasks.iter().map(|task| self.view_of(task, now)).collect()
-    }
-
-    pub(crate) fn view(&self, task_id: &str) -> Option<TaskView> {
-        self.tasks.with(task_id, |task| self.view_of(task, self.clock.now_ms()))
-    }
-
-    fn view_of(&self, task: &Task, now: u64) -> TaskView {
-        task.view(now, |sample| self.links.to(&task.task_id, sample, self.clock.unix()))
     }
 
     /// Writes down that a key came with a result link.
@@ -317,6 +302,9 @@ impl Shared {
             // A clip that is just being rendered keeps all this alive; the files go now all the same.
             Some(dir) => drop(std::fs::remove_dir_all(dir.path())),
             None => self.pictures.leave(),
+        }
+        if let Some(mut log) = self.log() {
+            log.close();
         }
     }
 

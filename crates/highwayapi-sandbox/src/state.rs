@@ -123,7 +123,8 @@ pub(crate) struct Log {
     length: u64,
     /// How long it was when the document was written.
     document: u64,
-    _lock: File,
+    lock: File,
+    closed: bool,
 }
 
 impl Log {
@@ -148,11 +149,12 @@ impl Log {
         let file = open(&path, options.read(true).append(true).create(true)).map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();
         let stands = if length == 0 { None } else { Some(replay(&file, &path)?) };
-        Ok((Self { path, file, length, document: length, _lock: lock }, stands))
+        Ok((Self { path, file, length, document: length, lock, closed: false }, stands))
     }
 
     /// Once this returns, the event outlives the process.
     pub(crate) fn append(&mut self, event: &Event) -> io::Result<()> {
+        self.check_open()?;
         let mut line = serde_json::to_vec(event)?;
         line.push(b'\n');
         if let Err(e) = self.file.write_all(&line) {
@@ -170,6 +172,7 @@ impl Log {
 
     /// Puts the document in the place of all that stands there; whoever dies meanwhile leaves the old or the new.
     pub(crate) fn rewrite(&mut self, document: &Document) -> io::Result<()> {
+        self.check_open()?;
         let part = self.path.with_extension("part");
         let _ = fs::remove_file(&part);
         let file = open(&part, OpenOptions::new().append(true).create_new(true))?;
@@ -182,6 +185,16 @@ impl Log {
         self.length = file.metadata()?.len();
         (self.file, self.document) = (file, self.length);
         Ok(())
+    }
+
+    /// Leaves the folder to the next sandbox, and takes nothing any more.
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
+        let _ = self.lock.unlock();
+    }
+
+    fn check_open(&self) -> io::Result<()> {
+        if self.closed { Err(io::Error::other("the sandbox is stopping")) } else { Ok(()) }
     }
 }
 

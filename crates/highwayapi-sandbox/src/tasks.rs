@@ -1,7 +1,6 @@
 //! The tasks: admitted, queued, processing, done; bounded in number.
 
 mod task;
-mod view;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,8 +8,9 @@ use std::time::Duration;
 
 use highwayapi_render::ClipSpec;
 
-pub(crate) use self::task::{State, Task};
-pub use self::view::TaskView;
+#[cfg_attr(not(test), allow(unused_imports))]
+pub(crate) use self::task::State;
+pub(crate) use self::task::Task;
 use crate::clip::Pair;
 use crate::error::ApiError;
 
@@ -204,6 +204,7 @@ impl Tasks {
     }
 
     /// Those whose number is below `before`, the newest first.
+    #[cfg_attr(not(test), allow(dead_code))]
     pub(crate) fn newest(&self, before: u64, wanted: impl Fn(&Task) -> bool, most: usize) -> Vec<Task> {
         let table = self.table();
         let mut tasks: Vec<_> = table.tasks.values().filter(|task| task.number < before && wanted(task)).collect();

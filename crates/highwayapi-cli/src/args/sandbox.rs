@@ -1,6 +1,11 @@
 //! What can be typed after `highway sandbox`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueHint;
+use highwayapi_sandbox::RunTime;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Serve {
@@ -19,14 +24,48 @@ pub(crate) struct Serve {
     pub(crate) faults: FaultFlags,
     #[command(flatten)]
     pub(crate) recording: Recording,
-    /// Prints one JSON object with the address and the key instead of a text
+    /// Prints one JSON object with the addresses, the key and the seed instead of a text, and ends when standard input is a
+    /// pipe and closes: with the program that started it
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// How the sandbox runs: its seed, its time, what it keeps and how strict it is.
+/// How the sandbox runs: its keys, its time, what it keeps and how strict it is.
 #[derive(clap::Args, Debug)]
-pub(crate) struct Clockwork {}
+pub(crate) struct Clockwork {
+    /// A key that is taken, an account of its own; may be given more than once [default: sandbox-key]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) api_key: Vec<String>,
+    /// What ids, run times and all else that is drawn follow from: the same seed, clock and requests give the same answers
+    /// and clips [default: a random one, or the folder's]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+    /// Lets the sandbox's time pass so many times as quick, from 0.001 to 1000000
+    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true, conflicts_with = "stepped")]
+    pub(crate) speed: Option<f64>,
+    /// Lets the sandbox's time stand still until it is moved through the admin API
+    #[arg(long)]
+    pub(crate) stepped: bool,
+    /// How long tasks run, by the sandbox's time: 73s, 20s..2m, "lognormal 73s 0.3" (median, deviation of the logarithm) or
+    /// "exponential 1m" [default: as long as rendering takes]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) run_time: Option<RunTime>,
+    /// How long tasks wait before they run, likewise [default: not at all]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) queue_time: Option<RunTime>,
+    /// For how long a result link is good, by the sandbox's time
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = humantime::parse_duration)]
+    pub(crate) link_ttl: Duration,
+    /// Keeps tasks, pictures and bills in this folder, and goes on from what is there
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) state: Option<PathBuf>,
+    /// Refuses what the vendor's page does not allow; so it is unless --lenient says otherwise
+    #[arg(long, conflicts_with = "lenient")]
+    pub(crate) strict: bool,
+    /// Lets pass what the page does not speak of: other fields, bare Base64, `dont_allow` for no people
+    #[arg(long)]
+    pub(crate) lenient: bool,
+}
 
 /// What shall go wrong.
 #[derive(clap::Args, Debug)]

@@ -5,6 +5,8 @@ mod help;
 mod process;
 mod record;
 mod refusals;
+#[cfg(feature = "sandbox")]
+mod sandbox;
 mod trouble;
 #[cfg(feature = "sandbox")]
 mod way;

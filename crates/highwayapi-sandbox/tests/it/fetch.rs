@@ -70,6 +70,13 @@ async fn nothing_is_fetched_from_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_name_is_looked_up() {
+    let host = pictures().await.replace("127.0.0.1", "localhost");
+    let sandbox = Sandbox::builder().allow_fetch("localhost").start().await.unwrap();
+    submit(&sandbox, &small(json!({ "image": format!("{host}/a.png") }))).await;
+}
+
+#[tokio::test]
 async fn a_host_that_is_not_there_is_said_to_be() {
     // Bound and dropped: nobody listens.
     let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();

@@ -1,3 +1,4 @@
+use std::fmt::Write;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -55,13 +56,27 @@ async fn a_link_expires() {
 
 #[tokio::test]
 async fn an_api_key_at_the_file_host_is_a_leak() {
-    let sandbox = Sandbox::start().await.unwrap();
+    let sandbox = Sandbox::builder().api_key("one-key").api_key("other-key").start().await.unwrap();
     let url = clip(&sandbox).await;
     assert_eq!(sandbox.leaked_keys(), 0);
-    let response = get(&url, &[("authorization", "Bearer sandbox")]).await;
-    assert_eq!(response.status(), 400);
-    insta::assert_snapshot!(json_of(response).await["message"].as_str().unwrap(), @"an Authorization header came with a result link: the API key was sent to the file host and has leaked; links are signed, and need no key");
-    assert_eq!(sandbox.leaked_keys(), 1);
+    let mut table = String::new();
+    for (more, headers) in [
+        ("", &[("authorization", "Bearer sandbox")][..]),
+        ("", &[("x-api-key", "other-key")]),
+        ("", &[("cookie", "a=b; session=one-key")]),
+        ("&key=one-key", &[]),
+        ("&token=other%2Dkey", &[]),
+        ("&one-key", &[]),
+    ] {
+        let response = get(&format!("{url}{more}"), headers).await;
+        assert_eq!(response.status(), 400);
+        writeln!(table, "{more}{headers:?}: {}", json_of(response).await["message"].as_str().unwrap()).unwrap();
+    }
+    insta::assert_snapshot!(table);
+    assert_eq!(sandbox.leaked_keys(), 6);
+    // A key's beginning is no key, and the file is there for whoever has the link.
+    assert_eq!(get(&url, &[("x-note", "one-ke")]).await.status(), 200);
+    assert_eq!(sandbox.leaked_keys(), 6);
 }
 
 #[tokio::test]

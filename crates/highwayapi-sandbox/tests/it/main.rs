@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod admin;
+mod clock;
 mod faults;
 mod fetch;
 mod flow;
@@ -12,6 +13,8 @@ mod links;
 mod metrics;
 mod requests;
 mod server;
+mod state;
+mod strict;
 mod wire;
 
 use std::time::Duration;
