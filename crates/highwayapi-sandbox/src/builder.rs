@@ -137,7 +137,7 @@ impl Builder {
         self
     }
 
-    /// Lets clients call the sandbox by this name in the `Host` header. May be called several times. Without it that are
+    /// Lets clients call the sandbox by this name in the `Host` header. May be called several times. Known without it are
     /// the names and addresses of loopback, the address it listens on, and the host of [`public_url`](Self::public_url).
     pub fn allow_host(mut self, name: impl Into<String>) -> Self {
         self.allow_host.push(name.into());

@@ -77,7 +77,9 @@ pub(crate) async fn layer(State(hosts): State<Arc<Hosts>>, request: Request, nex
     match hosts.check(&request) {
         Ok(()) => next.run(request).await,
         Err(error) => {
-            drain(request.into_body(), MAX_REFUSED).await;
+            if !request.headers().contains_key(header::EXPECT) {
+                drain(request.into_body(), MAX_REFUSED).await;
+            }
             error.into_response()
         }
     }

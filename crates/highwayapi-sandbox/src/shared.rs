@@ -173,6 +173,7 @@ impl Shared {
         self.clock.restart();
         self.tasks.replace(0, 0, Vec::new());
         self.ledger.reset();
+        self.faults.restart();
         self.write_down()
     }
 

@@ -12,9 +12,10 @@ use super::{answer, document, not_found};
 use crate::clip::Pair;
 use crate::error::ApiError;
 use crate::frames::blocking;
+use crate::hex;
 use crate::pictures::Stored;
 use crate::shared::Shared;
-use crate::tasks::State as Progress;
+use crate::tasks::Task;
 
 type TaskId = Result<Path<String>, PathRejection>;
 
@@ -23,18 +24,20 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>, RawQuery(query): Raw
     let number = |name: &str| query.get(name).and_then(Value::as_u64);
     let status = query.get("status").and_then(Value::as_str);
     let limit = number("limit").unwrap_or(0) as usize;
-    let wanted = |state: Progress| status.is_none_or(|status| state.name() == status);
+    let now = shared.clock.now_ms();
+    let wanted = |task: &Task| status.is_none_or(|status| task.state(now).name() == status);
     // One more tells whether another page follows.
-    let mut tasks = shared.views(number("before").unwrap_or(u64::MAX), wanted, limit + 1);
+    let mut tasks = shared.tasks.newest(number("before").unwrap_or(u64::MAX), wanted, limit + 1);
     let more = tasks.len() > limit;
     tasks.truncate(limit);
     let next = tasks.last().filter(|_| more).map(|task| task.number);
+    let tasks: Vec<Value> = tasks.iter().map(|task| shown(&shared, task)).collect();
     Ok(answer(StatusCode::OK, &json!({ "tasks": tasks, "next": next })))
 }
 
 pub(super) async fn inspect(State(shared): State<Arc<Shared>>, id: TaskId) -> Result<Response, ApiError> {
-    let view = id.ok().and_then(|Path(id)| shared.view(&id));
-    Ok(answer(StatusCode::OK, &json!(view.ok_or_else(unknown)?)))
+    let task = id.ok().and_then(|Path(id)| shared.tasks.with(&id, |task| shown(&shared, task)));
+    Ok(answer(StatusCode::OK, &task.ok_or_else(unknown)?))
 }
 
 pub(super) async fn image(State(shared): State<Arc<Shared>>, id: TaskId) -> Result<Response, ApiError> {
@@ -57,4 +60,32 @@ async fn picture(shared: &Shared, id: TaskId, which: fn(&Pair) -> &Arc<Stored>) 
     // It was decoded before it was taken: it is one of the two.
     let kind = if bytes.starts_with(b"\x89PNG") { "image/png" } else { "image/jpeg" };
     Ok(([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "private, max-age=3600")], bytes).into_response())
+}
+
+fn shown(shared: &Shared, task: &Task) -> Value {
+    let now = shared.clock.now_ms();
+    let past = |time: Option<u64>| time.filter(|time| *time <= now);
+    let link = |sample| shared.links.to(&task.task_id, sample, shared.clock.unix());
+    json!({
+        "number": task.number,
+        "task_id": task.task_id,
+        "status": task.state(now).name(),
+        "reason": task.reason(now),
+        "progress_percent": task.percent(now),
+        "key": task.key,
+        "request": task.request,
+        "prompt": task.prompt,
+        "seed": task.seed,
+        "image": hex::encode(&task.image),
+        "last_image": hex::encode(&task.last_image),
+        "width": task.width,
+        "height": task.height,
+        "seconds": task.seconds,
+        "audio": task.audio,
+        "samples": task.samples,
+        "submitted_ms": task.submitted,
+        "began_ms": past(task.begins),
+        "ended_ms": past(task.end()),
+        "links": task.ready(now).map(link).collect::<Vec<_>>(),
+    })
 }

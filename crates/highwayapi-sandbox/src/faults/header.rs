@@ -48,14 +48,14 @@ mod tests {
             Ok(effect) => format!("{effect:?}"),
             Err(why) => why,
         };
-        insta::assert_snapshot!(told("lost_answer by=reset"), @"");
-        insta::assert_snapshot!(told("rate_limited retry_after=2"), @"");
-        insta::assert_snapshot!(told("dribble pieces=3 pause=1s"), @"");
-        insta::assert_snapshot!(told("status"), @"");
-        insta::assert_snapshot!(told("status status=99"), @"");
-        insta::assert_snapshot!(told("dribble pause=soon"), @"");
-        insta::assert_snapshot!(told("lost_answer by"), @"");
-        insta::assert_snapshot!(told("no_videos x=1"), @"");
-        insta::assert_snapshot!(told(""), @"");
+        insta::assert_snapshot!(told("lost_answer by=reset"), @"LostAnswer { by: Reset }");
+        insta::assert_snapshot!(told("rate_limited retry_after=2"), @"RateLimited { retry_after: Seconds(2) }");
+        insta::assert_snapshot!(told("dribble pieces=3 pause=1s"), @"Dribble { pieces: 3, pause: Span(1s) }");
+        insta::assert_snapshot!(told("status"), @"with: missing field `status`");
+        insta::assert_snapshot!(told("status status=99"), @"with: status: 99 came, and it must be from 200 to 599");
+        insta::assert_snapshot!(told("dribble pause=soon"), @r#"with: pause: invalid value: string "soon", expected a time such as "500ms", "90s", "5m" or "1h 30m", at most a year"#);
+        insta::assert_snapshot!(told("lost_answer by"), @r#""by" is no NAME=VALUE"#);
+        insta::assert_snapshot!(told("no_videos x=1"), @"with: x: unknown field `x`, there are no fields");
+        insta::assert_snapshot!(told(""), @"it is empty; the name of an effect must come");
     }
 }

@@ -45,7 +45,7 @@ pub(crate) async fn layer(State(shared): State<Arc<Shared>>, request: Request, n
                 (_, Some(id)) => shared.tasks.number(id),
                 _ => None,
             };
-            let at = shared.faults.clock().now();
+            let at = shared.clock.now();
             shared.faults.decide(&Call { operation, task_number, task_id: task_id.as_deref(), at })
         }
         Err(error) => return instead(&shared, request, error.into_response()).await,
@@ -85,7 +85,7 @@ fn limited(shared: &Shared, operation: Operation, request: &Request) -> Option<R
         Wish::None => None,
         Wish::Seconds => Some(seconds.to_string()),
         Wish::Date => {
-            let at = std::time::UNIX_EPOCH + shared.faults.clock().unix() + Duration::from_secs(seconds);
+            let at = std::time::UNIX_EPOCH + shared.clock.unix() + Duration::from_secs(seconds);
             Some(httpdate::fmt_http_date(at))
         }
         Wish::Nonsense => Some("soon".to_owned()),
@@ -101,7 +101,7 @@ fn with_wish(mut response: Response, wish: Option<String>) -> Response {
 }
 
 async fn act(shared: &Shared, hit: &Hit, before: Option<String>, mut request: Request, next: Next) -> Response {
-    let unix = shared.faults.clock().unix();
+    let unix = shared.clock.unix();
     match &hit.effect {
         Effect::Reset { at } => {
             let most = match at {
@@ -165,7 +165,9 @@ async fn act(shared: &Shared, hit: &Hit, before: Option<String>, mut request: Re
 
 /// Answers without the service, which the client's body is read for all the same: who is still sending must see the answer.
 async fn instead(shared: &Shared, request: Request, answer: Response) -> Response {
-    drain(request.into_body(), 2 * shared.contract.max_body()).await;
+    if !request.headers().contains_key(header::EXPECT) {
+        drain(request.into_body(), 2 * shared.contract.max_body()).await;
+    }
     answer
 }
 
@@ -220,6 +222,9 @@ async fn spoil(effect: &Effect, count: u64, mut response: Response) -> Response 
         Effect::Header { name, value, again } => match HeaderName::from_bytes(name.as_bytes()) {
             // A length that does not fit is nothing that can be sent as HTTP.
             Ok(name) if name == header::CONTENT_LENGTH || name == header::TRANSFER_ENCODING => {
+                if let Some(length) = clip::length(&response) {
+                    response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+                }
                 delivered(set(response, &name, value.as_deref(), *again), Delivery::default())
             }
             Ok(name) => set(response, &name, value.as_deref(), *again),

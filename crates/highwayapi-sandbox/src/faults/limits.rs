@@ -17,7 +17,8 @@ pub(crate) struct Windows(HashMap<[u8; 32], VecDeque<Duration>>);
 impl Windows {
     /// Counts a request, or says how long it is until one more is allowed. What is refused does not count.
     pub(crate) fn count(&mut self, key: &[u8], most: u32, now: Duration) -> Result<(), Duration> {
-        let is_over = |sent: &Duration| *sent + MINUTE <= now;
+        // What lies ahead was sent before the clock began anew.
+        let is_over = |sent: &Duration| *sent + MINUTE <= now || *sent > now;
         let mut key: [u8; 32] = Sha256::digest(key).into();
         if self.0.len() >= MAX_KEYS && !self.0.contains_key(&key) {
             self.0.retain(|_, sent| sent.back().is_some_and(|last| !is_over(last)));
