@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
@@ -196,8 +196,16 @@ test("the picture in the documentation", { skip: !process.env.SHOTS }, async () 
   await tab.getByRole("button", { name: "Submit a sample" }).click();
   await tab.locator(".state.succeeded").waitFor({ timeout: 120_000 });
   await tab.getByRole("button", { name: "lost-answers", exact: true }).click();
-  await submit(base, { prompt: "a clip whose answer is lost", resolution: "1080p" }).catch(() => {});
-  await tab.locator("#requests tr.faulted").first().waitFor().catch(() => {});
+  const frame = async (name) => {
+    const bytes = await readFile(new URL(`../../examples/frames/${name}.jpg`, import.meta.url));
+    return `data:image/jpeg;base64,${bytes.toString("base64")}`;
+  };
+  const photographs = { image: await frame("first"), last_image: await frame("last"), prompt: "dusk falls over the meadow", seed: 1 };
+  await submit(base, photographs);
+  // Accepted, and the answer is lost; who sends it again pays twice.
+  await assert.rejects(submit(base, photographs));
+  await tab.locator("#requests tr.faulted").first().waitFor();
+  await tab.locator("video").nth(2).waitFor({ timeout: 120_000 });
   await tab.locator("video").first().evaluate((video) => video.play());
   await tab.waitForFunction(() => document.querySelector("video").currentTime > 1.5);
   await tab.locator("video").first().evaluate((video) => video.pause());

@@ -56,7 +56,7 @@ function once(name, value, show) {
 function showSandbox(sandbox) {
   key = sandbox.key;
   say(at("address"), location.origin);
-  say(at("about"), `· ${key ? `key ${key}` : "key not shown"} · seed ${sandbox.seed} · ${sandbox.accepted} submits`);
+  say(at("about"), `· ${key ? `key ${key}` : "key not shown"} · seed ${sandbox.seed} · ${sandbox.accepted} submitted`);
   at("sample").hidden = !key;
   const { mode, speed, date } = sandbox.clock;
   say(at("now"), date.replace("T", " ").replace(/\..*/, "") + " UTC");
@@ -152,8 +152,8 @@ function showLedger(ledger) {
   const rows = ledger.keys.map((account) => row([account.key, ...figures(account)]));
   at("accounts").replaceChildren(...(rows.length === 1 ? rows : [...rows, row(["all", ...figures(ledger)])]));
   const warnings = [];
-  if (ledger.repeated > 0) warnings.push(`${ledger.repeated} submits repeat a request that was billed before.`);
-  if (ledger.leaked > 0) warnings.push(`${ledger.leaked} requests for a clip gave a key away.`);
+  if (ledger.repeated > 0) warnings.push(`Billed although the same request had been billed before: ${ledger.repeated}.`);
+  if (ledger.leaked > 0) warnings.push(`Requests for a clip that gave a key away: ${ledger.leaked}.`);
   say(at("warnings"), warnings.join(" "));
   at("warnings").hidden = warnings.length === 0;
 }
@@ -167,7 +167,7 @@ function showFaults({ script, rules }) {
     box.addEventListener("change", () => act(() => send("PATCH", `/_sandbox/faults/${encodeURIComponent(rule.name)}`, { on: box.checked })));
     const [name, hits] = item.querySelectorAll("span");
     name.textContent = rule.name;
-    hits.textContent = `${rule.hits} of ${rule.fits} requests`;
+    hits.textContent = `met ${rule.hits} of ${rule.fits}`;
     return item;
   }));
   for (const button of at("scenarios").querySelectorAll("button")) {
