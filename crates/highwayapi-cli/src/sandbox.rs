@@ -1,5 +1,6 @@
 //! `highway sandbox`, and the sandbox behind `--sandbox`.
 
+use std::error::Error;
 use std::time::Duration;
 
 use highwayapi::Client;
@@ -36,8 +37,10 @@ pub(crate) async fn serve(args: Serve) -> Result<(), Failure> {
         builder = builder.public_url(url);
     }
     let mut sandbox = builder.start().await.map_err(|error| {
-        let text = format!("the sandbox does not start: {}", whole(&error));
-        Failure::bad_input(format!("{text}; --listen 127.0.0.1:0 takes a free port"))
+        let taken = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+        let taken = taken.is_some_and(|cause| cause.kind() == std::io::ErrorKind::AddrInUse);
+        let hint = if taken { "; --listen 127.0.0.1:0 takes a free port" } else { "" };
+        Failure::bad_input(format!("the sandbox does not start: {}{hint}", whole(&error)))
     })?;
     let (base_url, key, seed) = (sandbox.base_url(), sandbox.api_key().to_owned(), sandbox.seed());
     if args.json {

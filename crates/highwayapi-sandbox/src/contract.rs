@@ -23,8 +23,9 @@ const NO_PEOPLE: (&str, &str) = ("dont_allow", "disallow");
 /// What the contract says of a submit, ready to be asked.
 pub(crate) struct Contract {
     validator: Validator,
-    /// All that a request may have.
+    /// All that a request may have, and whether that is all.
     fields: Vec<String>,
+    closed: bool,
     defaults: Map<String, Value>,
     max_picture: usize,
 }
@@ -61,13 +62,16 @@ impl Contract {
         let max_picture = properties["image"]["x-max-bytes"].as_u64().and_then(|bytes| bytes.try_into().ok());
         let max_picture = max_picture.ok_or_else(|| Error::new("openapi.json gives `image` no x-max-bytes"))?;
 
+        // Said by `unknown`, in words of its own, and only by who is strict.
+        let request = document.pointer_mut(REQUEST).and_then(Value::as_object_mut);
+        let closed = request.and_then(|request| request.remove("additionalProperties")) == Some(Value::Bool(false));
         as_json_schema(&mut document);
         let schema = json!({ "$ref": format!("#{REQUEST}"), "components": document["components"].take() });
         let validator = jsonschema::options()
             .with_draft(Draft::Draft4)
             .build(&schema)
             .map_err(|e| Error::new("the schemas in openapi.json cannot be used").caused_by(e.to_string()))?;
-        Ok(Self { validator, fields, defaults, max_picture })
+        Ok(Self { validator, fields, closed, defaults, max_picture })
     }
 
     /// Most bytes of one decoded picture.
@@ -88,7 +92,7 @@ impl Contract {
             body["person_generation"] = NO_PEOPLE.1.into();
         }
         let mut complaints = complaints(&self.validator, &body);
-        if !lenient {
+        if self.closed && !lenient {
             complaints.extend(self.unknown(&body));
         }
         if !complaints.is_empty() {

@@ -69,7 +69,33 @@ impl Shared {
     ) -> Result<String, ApiError> {
         let now = self.clock.now_ms();
         let request = order.request.with_pictures(&pair.first.content, &pair.last.content);
-        let make = |number| self.plan(number, now, key, &request, order, pair, fate);
+        let make = |number| {
+            let (begins, ends) = self.times(number, now, &fate);
+            Task {
+                number,
+                task_id: self.seed.uuid("task", number),
+                key: key.to_owned(),
+                request: request.to_string(),
+                // A prompt has no limit, and the task may wait for long.
+                prompt: order.prompt.chars().take(PROMPT_KEPT).collect(),
+                seed: order.seed.unwrap_or_else(|| (self.seed.draw("generation", number) >> 32) as u32),
+                image: pair.first.content,
+                last_image: pair.last.content,
+                width: order.size.width(),
+                height: order.size.height(),
+                seconds: order.seconds,
+                audio: order.audio,
+                samples: order.samples,
+                clips: fate.clips.unwrap_or(order.samples).min(order.samples),
+                submitted: now,
+                begins,
+                ends,
+                stuck: fate.stuck,
+                fails: fate.fails,
+                rendered: 0.0,
+                pair: Some(Arc::new(pair)),
+            }
+        };
         let ticket = self.tasks.admit(now, make, |task| {
             let kept = self.keep(|| Event::Accepted(Box::new(task.clone())));
             kept.map_err(|e| ApiError::internal(format!("the task could not be written to disk: {e}")))?;
@@ -87,49 +113,19 @@ impl Shared {
         Ok(id)
     }
 
-    /// What becomes of the task of this number; from the seed, the configuration and its own fate alone.
-    #[allow(clippy::too_many_arguments)]
-    fn plan(
-        &self,
-        number: u64,
-        now: u64,
-        key: &str,
-        request: &RequestHash,
-        order: Order,
-        pair: Pair,
-        fate: Fate,
-    ) -> Task {
+    /// When the task of this number begins and ends, if the clock decides it: from the seed, the configuration and its own
+    /// fate alone.
+    fn times(&self, number: u64, now: u64, fate: &Fate) -> (Option<u64>, Option<u64>) {
         let drawn = |what: &str, fated: Option<Duration>, time: Option<RunTime>| {
-            let time = fated.or_else(|| Some(time?.draw(&self.seed, what, number)));
-            time.map(|time| time.as_millis().try_into().unwrap_or(u64::MAX))
+            let time = fated.or_else(|| Some(time?.draw(&self.seed, what, number)))?;
+            Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
         };
         let (queued, run) = (drawn("queue", fate.queued, self.queue_time), drawn("run", fate.run, self.run_time));
-        let by_clock = queued.is_some() || run.is_some() || fate.fails.is_some() || fate.stuck;
-        let begins = now.saturating_add(queued.unwrap_or(0));
-        Task {
-            number,
-            task_id: self.seed.uuid("task", number),
-            key: key.to_owned(),
-            request: request.to_string(),
-            // A prompt has no limit, and the task may wait for long.
-            prompt: order.prompt.chars().take(PROMPT_KEPT).collect(),
-            seed: order.seed.unwrap_or_else(|| (self.seed.draw("generation", number) >> 32) as u32),
-            image: pair.first.content,
-            last_image: pair.last.content,
-            width: order.size.width(),
-            height: order.size.height(),
-            seconds: order.seconds,
-            audio: order.audio,
-            samples: order.samples,
-            clips: fate.clips.unwrap_or(order.samples).min(order.samples),
-            submitted: now,
-            begins: by_clock.then_some(begins),
-            ends: by_clock.then(|| begins.saturating_add(run.unwrap_or(0))),
-            stuck: fate.stuck,
-            fails: fate.fails,
-            rendered: 0.0,
-            pair: Some(Arc::new(pair)),
+        if queued.is_none() && run.is_none() && fate.fails.is_none() && !fate.stuck {
+            return (None, None);
         }
+        let begins = now.saturating_add(queued.unwrap_or(0));
+        (Some(begins), Some(begins.saturating_add(run.unwrap_or(0))))
     }
 
     fn bill(&self, task: &Task, request: RequestHash) {
@@ -368,4 +364,66 @@ pub(crate) fn folder(root: &std::path::Path, kind: &str) -> Result<PathBuf, Erro
     let folder = root.join(kind);
     std::fs::create_dir_all(&folder).map_err(|e| Error::new("no folder for pictures and clips").caused_by(e))?;
     Ok(folder)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use crate::tasks::State;
+    use crate::{Builder, Sandbox};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn stepped() -> Builder {
+        Sandbox::builder().seed(1).clock(Clock::stepped())
+    }
+
+    /// Submits with a fate, as if it had come in the request's extensions. Gives the id.
+    fn accept(sandbox: &Sandbox, fate: Fate) -> String {
+        let shared = &sandbox.shared;
+        let png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGM4EaABAAMkAUEdGZ/EAAAAAElFTkSuQmCC";
+        let stored = shared.pictures.store("image", &STANDARD.decode(png).unwrap(), || false).unwrap();
+        let body = br#"{"image":"","last_image":"","prompt":"x","sample_count":3,"duration_seconds":4}"#;
+        let order = shared.contract.check(body, false).unwrap();
+        shared.accept("key", order, Pair { first: Arc::clone(&stored), last: stored }, fate).unwrap()
+    }
+
+    fn state(sandbox: &Sandbox, id: &str) -> State {
+        sandbox.shared.tasks.with(id, |task| task.state(sandbox.shared.clock.now_ms())).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_fate_goes_before_the_configuration() {
+        let sandbox = stepped().queue_time(SECOND).run_time(SECOND).start().await.unwrap();
+        let usual = accept(&sandbox, Fate::default());
+        let longer = accept(&sandbox, Fate { queued: Some(3 * SECOND), ..Fate::default() });
+        let bad = accept(&sandbox, Fate { fails: Some("refused".to_owned()), clips: Some(9), ..Fate::default() });
+        let stuck = accept(&sandbox, Fate { run: Some(SECOND / 2), stuck: true, ..Fate::default() });
+        let few = accept(&sandbox, Fate { clips: Some(1), ..Fate::default() });
+        sandbox.advance(2 * SECOND).unwrap();
+        let states = [&usual, &longer, &bad, &stuck, &few].map(|id| state(&sandbox, id));
+        assert_eq!(states, [State::Succeeded, State::Queued, State::Failed, State::Processing, State::Succeeded]);
+        let videos = |id: &str| {
+            let answer = |task: &Task| task.answer(9000, Duration::ZERO, |n| n.to_string(), 1);
+            sandbox.shared.tasks.with(id, answer).unwrap()["videos"].as_array().unwrap().len()
+        };
+        assert_eq!([&usual, &longer, &bad, &stuck, &few].map(|id| videos(id)), [3, 3, 0, 0, 1]);
+        // What was asked for is billed, whatever comes of it.
+        assert_eq!(sandbox.shared.ledger.totals(None).clips, 15);
+    }
+
+    #[tokio::test]
+    async fn without_run_times_only_what_is_fated_goes_by_the_clock() {
+        let sandbox = stepped().start().await.unwrap();
+        let bad = accept(&sandbox, Fate { fails: Some("refused".to_owned()), ..Fate::default() });
+        let stuck = accept(&sandbox, Fate { stuck: true, ..Fate::default() });
+        assert_eq!((state(&sandbox, &bad), state(&sandbox, &stuck)), (State::Failed, State::Processing));
+        let none = accept(&sandbox, Fate { clips: Some(0), ..Fate::default() });
+        while state(&sandbox, &none) != State::Succeeded {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(sandbox.rendered_clips(), 0);
+    }
 }

@@ -52,6 +52,9 @@ pub(crate) enum Event {
     Leak { key: String, path: String, at: u64 },
 }
 
+/// What a sandbox before this one has left.
+pub(crate) type Before = (Document, Vec<Event>);
+
 impl Document {
     pub(crate) fn new(seed: u64, began: u64, now: u64) -> Self {
         let (ledger, tasks, pictures) = (Value::Null, Vec::new(), BTreeMap::new());
@@ -129,7 +132,7 @@ pub(crate) struct Log {
 
 impl Log {
     /// Opens a folder, or makes it. Gives what stands there, or None where nothing does.
-    pub(crate) fn open(dir: &Path) -> Result<(Self, Option<(Document, Vec<Event>)>), Error> {
+    pub(crate) fn open(dir: &Path) -> Result<(Self, Option<Before>), Error> {
         let failed =
             |e: io::Error| Error::new(format!("state: the folder {} cannot be used", dir.display())).caused_by(e);
         for folder in [dir.to_owned(), dir.join("pictures"), dir.join("clips")] {
@@ -198,7 +201,7 @@ impl Log {
     }
 }
 
-fn replay(file: &File, path: &Path) -> Result<(Document, Vec<Event>), Error> {
+fn replay(file: &File, path: &Path) -> Result<Before, Error> {
     let (mut document, mut events) = (None, Vec::new());
     let mut lines = BufReader::new(file);
     let mut line = Vec::new();
