@@ -3,6 +3,7 @@
 mod answers;
 mod contract;
 mod download;
+mod friday;
 mod lost;
 mod memory;
 mod requests;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use highwayapi::Client;
 use highwayapi_jobs::{Jobs, SqliteStore};
-use highwayapi_sandbox::{Builder, Clock, Sandbox};
+use highwayapi_sandbox::{Builder, Clock, Sandbox, Script};
 use serde_json::json;
 
-use crate::args::{Clockwork, Generate, Serve};
+use crate::args::{Clockwork, FaultFlags, Generate, Serve};
 use crate::exit::{Failure, whole};
 use crate::interrupt::Interrupts;
 use crate::say;
@@ -27,9 +27,19 @@ pub(crate) fn jobs(sandbox: &Sandbox, args: &Generate) -> Result<Jobs, Failure> 
 }
 
 pub(crate) async fn serve(args: Serve) -> Result<(), Failure> {
+    if args.faults.list_scenarios {
+        list_scenarios(args.json);
+        return Ok(());
+    }
     // Before the address is told: whoever stops it at once leaves no clips behind either.
     let interrupts = Interrupts::listen();
     let mut builder = configured(&args.clockwork)?.listen(args.listen);
+    if let Some(script) = script(&args.faults)? {
+        builder = builder.faults(script);
+    }
+    for name in args.allow_host {
+        builder = builder.allow_host(name);
+    }
     for host in args.allow_fetch {
         builder = builder.allow_fetch(host);
     }
@@ -93,6 +103,31 @@ fn configured(args: &Clockwork) -> Result<Builder, Failure> {
         builder = builder.state(folder);
     }
     Ok(builder)
+}
+
+fn script(args: &FaultFlags) -> Result<Option<Script>, Failure> {
+    let script = match (&args.scenario, &args.faults) {
+        (Some(name), _) => Script::scenario(name),
+        (None, Some(file)) => {
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| Failure::bad_input(format!("--faults: {} cannot be read: {error}", file.display())))?;
+            let is_json = file.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("json"));
+            if is_json { Script::from_json(&text) } else { Script::from_toml(&text) }
+        }
+        (None, None) => return Ok(None),
+    };
+    script.map(Some).map_err(|error| Failure::bad_input(error.to_string()))
+}
+
+fn list_scenarios(json: bool) {
+    for script in Script::scenarios() {
+        let (name, description, advice) = (script.name(), script.description(), script.advice());
+        if json {
+            say::result(json!({ "scenario": name, "description": description, "advice": advice }));
+        } else {
+            say::result(format_args!("{name}\n  {description}\n  What a client should do: {advice}"));
+        }
+    }
 }
 
 /// Returns once standard input has ended, if it is a pipe or a socket: whoever started the sandbox holds the other end, and

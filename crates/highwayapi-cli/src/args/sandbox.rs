@@ -18,6 +18,9 @@ pub(crate) struct Serve {
     /// Lets the sandbox fetch frames from this host, or host:port; may be given more than once
     #[arg(long, value_name = "HOST")]
     pub(crate) allow_fetch: Vec<String>,
+    /// Lets clients call the sandbox by this name, too, in the Host header; may be given more than once
+    #[arg(long, value_name = "NAME")]
+    pub(crate) allow_host: Vec<String>,
     #[command(flatten)]
     pub(crate) clockwork: Clockwork,
     #[command(flatten)]
@@ -69,7 +72,17 @@ pub(crate) struct Clockwork {
 
 /// What shall go wrong.
 #[derive(clap::Args, Debug)]
-pub(crate) struct FaultFlags {}
+pub(crate) struct FaultFlags {
+    /// Lets a scenario that comes with the sandbox go wrong, such as bad-friday
+    #[arg(long, value_name = "NAME", conflicts_with = "faults")]
+    pub(crate) scenario: Option<String>,
+    /// Lets go wrong what this script says, in TOML, or in JSON where the name ends in .json
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) faults: Option<PathBuf>,
+    /// Lists the scenarios, with what happens and what a client should do
+    #[arg(long)]
+    pub(crate) list_scenarios: bool,
+}
 
 /// What is recorded from the real service, or replayed in its place.
 #[derive(clap::Args, Debug)]

@@ -90,6 +90,9 @@ fn a_bad_flag_is_told_what_is_allowed() {
         &["--strict", "--lenient"],
         &["--link-ttl", "x"],
         &["--state", "/dev/null"],
+        &["--scenario", "sunday"],
+        &["--faults", "/dev/null/faults.toml"],
+        &["--scenario", "drip", "--faults", "/dev/null"],
     ] {
         let done = run(&[&["sandbox", "--listen", "127.0.0.1:0"], flags].concat());
         assert_eq!(done.code, Some(2), "{flags:?}: {}", done.stderr);
@@ -97,6 +100,29 @@ fn a_bad_flag_is_told_what_is_allowed() {
         table.push_str(&format!("{}\n    {said}\n", flags.join(" ")));
     }
     insta::assert_snapshot!(table);
+}
+
+#[test]
+fn scenarios_are_listed_and_played() {
+    let listed = run(&["sandbox", "--list-scenarios"]);
+    assert_eq!(listed.code, Some(0), "{}", listed.stderr);
+    assert!(
+        listed.stdout.contains("\nlost-answers\n  Every second submit is accepted and billed"),
+        "{}",
+        listed.stdout
+    );
+    let folder = TempDir::new().expect("a folder");
+    let script = folder.path().join("faults.json");
+    std::fs::write(&script, r#"{ "fault": [{ "on": "poll", "effect": "task_not_found" }] }"#).expect("a file");
+    let sandbox =
+        Running::start(Stdio::null(), &["--listen", "127.0.0.1:0", "--faults", &script.display().to_string()]);
+    let done = sandbox.ask(&["wait", "123", "--timeout", "1s"]);
+    assert!(done.stderr.contains("404 TASK_NOT_FOUND"), "{}", done.stderr);
+
+    let sandbox = Running::start(Stdio::null(), &["--listen", "127.0.0.1:0", "--scenario", "lost-answers"]);
+    let (first, last) = (photograph("first.jpg"), photograph("last.jpg"));
+    let codes = [0, 1].map(|_| sandbox.ask(&["submit", &first, &last, "-p", "dusk falls"]).code);
+    assert_eq!(codes, [Some(0), Some(3)], "the second answer is lost");
 }
 
 /// Submits until nobody answers any more, and gives the ids that were told.

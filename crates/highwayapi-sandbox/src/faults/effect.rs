@@ -358,7 +358,7 @@ const FILE: &[&str] = &["file"];
 #[rustfmt::skip]
 pub(crate) const ABOUT: &[About] = &[
     About { name: "reset", on: ANY, says: "The connection is reset; the service never sees the request.",
-        with: "`at`: `head` (before the body is read), `body` (in its middle), `request` (after all of it)" },
+        with: "`at`: `request` (after all of it), `body` (in its middle), `head` (before the body is read)" },
     About { name: "silence", on: ANY, says: "Nothing is ever answered; the service never sees the request.", with: "" },
     About { name: "status", on: ANY, says: "Something else answers. Unless `accepted`, the service never sees the request.",
         with: "`status` (needed); `body`: `service` (its error shape), `html`, `text`, `empty`; `reason`, `message`: words of it; `early`: before the body is read; `accepted`: after the service did its work" },

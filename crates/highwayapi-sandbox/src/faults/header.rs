@@ -9,7 +9,7 @@ use crate::operation::Operation;
 
 const NAME: HeaderName = HeaderName::from_static("x-sandbox-fault");
 
-/// `lost_answer`, or with parameters: `status status=502 body=html`.
+/// `lost_answer`, or with parameters: `status status=502 body=html`, `header name=x-odd value="1"`.
 pub(crate) fn fault(headers: &HeaderMap, operation: Operation) -> Result<Option<Effect>, ApiError> {
     let Some(value) = headers.get(NAME) else { return Ok(None) };
     let invalid = |why: String| ApiError::bad_request("INVALID_FAULT", format!("{NAME}: {why}"));

@@ -200,3 +200,39 @@ proptest! {
         let _ = Rule::from_json(&text);
     }
 }
+
+/// The page is what the code says. `UPDATE_DOCS=1` rewrites it.
+#[test]
+fn the_page_lists_every_effect_and_scenario() {
+    use std::fmt::Write;
+
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/sandbox-faults.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let mut effects = String::from("| effect | for | what happens | `with` |\n| --- | --- | --- | --- |\n");
+    for about in effect::ABOUT {
+        writeln!(effects, "| `{}` | {} | {} | {} |", about.name, about.on.join(", "), about.says, about.with).unwrap();
+    }
+    let mut scenarios = String::from("| scenario | what happens | what a client should do |\n| --- | --- | --- |\n");
+    for script in Script::scenarios() {
+        writeln!(scenarios, "| `{}` | {} | {} |", script.name(), script.description(), script.advice()).unwrap();
+    }
+    let mut wanted = page.clone();
+    for (mark, table) in [("effects", effects), ("scenarios", scenarios)] {
+        let (before, rest) = wanted.split_once(&format!("<!-- {mark} -->\n")).unwrap();
+        let (_, after) = rest.split_once(&format!("<!-- /{mark} -->")).unwrap();
+        wanted = format!("{before}<!-- {mark} -->\n\n{table}\n<!-- /{mark} -->{after}");
+    }
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, wanted).unwrap();
+    } else {
+        assert!(page == wanted, "docs/sandbox-faults.md is not what the code says; UPDATE_DOCS=1 rewrites it");
+    }
+}
+
+/// The script of the page works as it is written.
+#[test]
+fn the_pages_script_is_one() {
+    let page = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/sandbox-faults.md"));
+    let script = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!(Script::from_toml(script).unwrap().rules.len(), 2);
+}

@@ -254,7 +254,7 @@ async fn lengths_and_headers_lie() {
     let named = ground.file("content_type value=text/html").await;
     assert_eq!(named.header("content-type").as_deref(), Some("text/html"));
     assert_eq!(named.body(), whole.body());
-    let odd = ground.poll("header name=x-odd value=1").await;
+    let odd = ground.poll("header name=x-odd value=\"1\"").await;
     assert_eq!(odd.header("x-odd").as_deref(), Some("1"));
     assert_eq!(ground.file("header name=repr-digest").await.header("repr-digest"), None);
     let twice = ground.poll("header name=content-type value=text/plain again=true").await;
