@@ -91,22 +91,13 @@ impl Contract {
         if lenient && body["person_generation"] == NO_PEOPLE.0 {
             body["person_generation"] = NO_PEOPLE.1.into();
         }
-        let errors: Vec<_> = self.validator.iter_errors(&body).collect();
-        // Which values are allowed says more than of which type they are.
-        let named = |path: &Location| {
-            let is_enum = |e: &ValidationError<'_>| matches!(e.kind(), ValidationErrorKind::Enum { .. });
-            errors.iter().any(|e| is_enum(e) && e.instance_path() == path)
-        };
-        let is_type = |e: &ValidationError<'_>| matches!(e.kind(), ValidationErrorKind::Type { .. });
-        let complaints = errors.iter().filter(|e| !(is_type(e) && named(e.instance_path())));
-        let mut complaints: Vec<String> = complaints.map(complaint).collect();
+        let mut complaints = complaints(&self.validator, &body);
         if self.closed && !lenient {
             complaints.extend(self.unknown(&body));
         }
         if !complaints.is_empty() {
             return Err(ApiError::invalid(complaints.join("; ")));
         }
-        drop(errors);
         let fields = body.as_object_mut().ok_or_else(|| ApiError::invalid("the body is not an object"))?;
         for (name, value) in &self.defaults {
             fields.entry(name).or_insert_with(|| value.clone());
@@ -162,8 +153,20 @@ fn order(fields: &mut Map<String, Value>) -> Option<Order> {
     })
 }
 
+/// What a schema has against a document; nothing if it is in order.
+pub(crate) fn complaints(validator: &Validator, document: &Value) -> Vec<String> {
+    let errors: Vec<_> = validator.iter_errors(document).collect();
+    // Which values are allowed says more than of which type they are.
+    let named = |path: &Location| {
+        let is_enum = |e: &ValidationError<'_>| matches!(e.kind(), ValidationErrorKind::Enum { .. });
+        errors.iter().any(|e| is_enum(e) && e.instance_path() == path)
+    };
+    let is_type = |e: &ValidationError<'_>| matches!(e.kind(), ValidationErrorKind::Type { .. });
+    errors.iter().filter(|e| !(is_type(e) && named(e.instance_path()))).map(complaint).collect()
+}
+
 /// OpenAPI 3.0 spells "or null" as `nullable: true` beside the type.
-fn as_json_schema(schema: &mut Value) {
+pub(crate) fn as_json_schema(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
             if object.get("nullable") == Some(&Value::Bool(true)) {
@@ -190,6 +193,10 @@ fn complaint(error: &ValidationError<'_>) -> String {
     let what = match error.kind() {
         ValidationErrorKind::Required { property } => {
             return format!("{}: is missing, and it is required", property.as_str().unwrap_or_default());
+        }
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            let unexpected: Vec<String> = unexpected.iter().take(LISTED).map(|name| shortened(&json!(name))).collect();
+            format!("{} is not known here", unexpected.join(", "))
         }
         ValidationErrorKind::Type { kind: TypeKind::Single(kind) } => format!("{came} is not of type {kind}"),
         ValidationErrorKind::Minimum { limit } => format!("{came} is less than {limit}"),

@@ -1,7 +1,7 @@
 //! What was asked and what was answered, one line a request, without keys, pictures and signatures.
 
 pub(crate) mod har;
-// mod layer;
+mod layer;
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-#[allow(unused_imports)]
 pub(crate) use self::har::rfc3339;
-// pub(crate) use self::layer::observe;
+pub(crate) use self::layer::observe;
 use crate::ledger::RequestHash;
 
 /// Requests that are kept; the oldest go first.

@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod addresses;
+mod admin;
 mod api;
 mod builder;
 mod clip;
@@ -30,11 +31,9 @@ mod files;
 mod frames;
 mod hex;
 mod hosts;
-#[allow(dead_code)]
 mod journal;
-#[allow(dead_code)]
 mod ledger;
-#[allow(dead_code)]
+mod metrics;
 mod operation;
 mod patience;
 mod pictures;
@@ -67,8 +66,10 @@ pub use crate::faults::Script;
 use crate::files::Links;
 use crate::frames::Frames;
 use crate::hosts::Hosts;
+use crate::journal::Journal;
 pub use crate::ledger::Assertions;
 use crate::ledger::Ledger;
+use crate::metrics::Metrics;
 use crate::pictures::Pictures;
 pub use crate::run_time::RunTime;
 use crate::seed::Seed;
@@ -182,6 +183,16 @@ impl Sandbox {
         self.shared.tasks.accepted()
     }
 
+    /// Holds the ledger against what is expected of it.
+    ///
+    /// # Errors
+    ///
+    /// When something does not hold; the message names everything that does not, with its figures.
+    pub fn assert_ledger(&self, assertions: &Assertions) -> Result<(), Error> {
+        let checked = self.shared.ledger.check(assertions);
+        if checked.held() { Ok(()) } else { Err(Error::new(format!("the ledger: {}", checked.complaint()))) }
+    }
+
     /// Clips that were rendered; one that was there already is not rendered again.
     pub fn rendered_clips(&self) -> u64 {
         self.shared.clips.rendered()
@@ -271,6 +282,9 @@ impl Builder {
             clips: Arc::new(Clips::new(clips)),
             links: Links::new(link_base.trim_end_matches('/').to_owned(), self.link_ttl, &seed)?,
             ledger: Ledger::default(),
+            journal: Journal::default(),
+            metrics: Metrics::default(),
+            base_url: base_url.clone(),
             log: log.map(Into::into),
             dir,
             room: Semaphore::new(api::ROOM),
@@ -284,7 +298,8 @@ impl Builder {
         let (stop, stopped) = oneshot::channel::<()>();
         let api = api::router(Arc::clone(&shared))
             .layer(from_fn_with_state(Arc::clone(&shared), faults::layer))
-            .layer(from_fn_with_state(hosts, hosts::layer));
+            .layer(from_fn_with_state(hosts, hosts::layer))
+            .layer(from_fn_with_state(Arc::clone(&shared), journal::observe));
         let server = tokio::spawn(server::serve(listener, api, self.client_patience, stopped));
         Ok(Sandbox { base_url, shared, stop: Some(stop), server })
     }

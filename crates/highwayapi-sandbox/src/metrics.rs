@@ -10,8 +10,8 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use std::sync::Arc;
 
-use crate::api::Shared;
 use crate::operation::Operation;
+use crate::shared::Shared;
 use crate::tasks;
 
 /// What is counted while requests come and go; the rest is read where it is kept.

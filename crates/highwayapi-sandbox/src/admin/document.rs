@@ -47,16 +47,23 @@ pub(super) fn query(operation: &str, query: Option<&str>) -> Result<Map<String, 
     let known = document()?.queries.get(operation).ok_or_else(|| undescribed(operation))?;
     let mut values = Map::new();
     let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(
-        &format!("/?{}", query.unwrap_or_default()).parse().map_err(|_| ApiError::invalid("the query cannot be read"))?,
+        &format!("/?{}", query.unwrap_or_default())
+            .parse()
+            .map_err(|_| ApiError::invalid("the query cannot be read"))?,
     );
     for (name, text) in pairs.map_err(|e| ApiError::invalid(e.body_text()))?.0 {
-        let value = known.parameters.get(&name).map_or(Value::Null, |parameter| parameter.read(text));
+        let Some(parameter) = known.parameters.get(&name) else {
+            let known: Vec<&str> = known.parameters.keys().map(String::as_str).collect();
+            let name: String = name.chars().take(40).collect();
+            return Err(ApiError::invalid(format!("{name}: is no parameter of this; there are: {}", known.join(", "))));
+        };
+        let value = parameter.read(text);
         if values.insert(name.clone(), value).is_some() {
             return Err(ApiError::invalid(format!("{name}: came more than once")));
         }
     }
     let value = Value::Object(values);
-    complaints(&known.validator, &value).map_or(Ok(()), |complaints| Err(ApiError::invalid(complaints)))?;
+    check(&known.validator, &value)?;
     let Value::Object(mut values) = value else { return Err(undescribed(operation)) };
     for (name, parameter) in &known.parameters {
         if let Some(default) = &parameter.default {
@@ -86,7 +93,13 @@ pub(super) async fn body(operation: &str, request: Request) -> Result<Value, Api
     })?;
     let bytes: Bytes = bytes.to_bytes();
     let value = serde_json::from_slice(&bytes).map_err(|e| ApiError::invalid(format!("the body is not JSON: {e}")))?;
-    complaints(validator, &value).map_or(Ok(value), |complaints| Err(ApiError::invalid(complaints)))
+    check(validator, &value)?;
+    Ok(value)
+}
+
+fn check(validator: &Validator, value: &Value) -> Result<(), ApiError> {
+    let complaints = complaints(validator, value);
+    if complaints.is_empty() { Ok(()) } else { Err(ApiError::invalid(complaints.join("; "))) }
 }
 
 /// Read when it is first needed: few sandboxes are ever asked.
@@ -115,7 +128,9 @@ impl Document {
         let (mut bodies, mut queries) = (HashMap::new(), HashMap::new());
         let paths = document["paths"].as_object().into_iter().flatten();
         let operations = paths.flat_map(|(_, path)| path.as_object().into_iter().flatten());
-        for (id, operation) in operations.filter_map(|(_, operation)| Some((operation["operationId"].as_str()?, operation))) {
+        for (id, operation) in
+            operations.filter_map(|(_, operation)| Some((operation["operationId"].as_str()?, operation)))
+        {
             let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
             if !schema.is_null() {
                 bodies.insert(id.to_owned(), validator(json!({ "allOf": [schema] }))?);
@@ -158,7 +173,8 @@ mod tests {
     fn queries_are_what_the_document_says() {
         let read = |text: &str| query("get_journal", Some(text)).map(|values| json!(values).to_string());
         insta::assert_snapshot!(read("limit=7&task_id=a%20b&faulted=true").unwrap(), @r#"{"faulted":true,"limit":7,"newest":false,"since":0,"task_id":"a b"}"#);
-        let complaints = ["limit=0", "limit=x", "limit=", "limit=1&limit=2", "operation=nothing", "faulted=1", "task=1", "since=-1"];
+        let complaints =
+            ["limit=0", "limit=x", "limit=", "limit=1&limit=2", "operation=nothing", "faulted=1", "task=1", "since=-1"];
         let complaints = complaints.map(|text| read(text).unwrap_err().message().to_owned());
         insta::assert_snapshot!(complaints.join("\n"));
     }

@@ -9,9 +9,9 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::{answer, document, not_found, unusable};
-use crate::api::Shared;
 use crate::error::ApiError;
 use crate::faults::{Rule, Script};
+use crate::shared::Shared;
 
 type Name = Result<Path<String>, PathRejection>;
 

@@ -8,17 +8,20 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use super::{answer, document};
-use crate::api::Shared;
 use crate::error::ApiError;
 use crate::journal::{Entry, Filter, har};
 use crate::ledger::Assertions;
+use crate::shared::Shared;
 
 pub(super) async fn show(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
     document::query("get_ledger", query.as_deref())?;
     Ok(answer(StatusCode::OK, &shared.ledger.to_json()))
 }
 
-pub(super) async fn entries(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+pub(super) async fn entries(
+    State(shared): State<Arc<Shared>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
     let query = document::query("list_entries", query.as_deref())?;
     let entries = shared.ledger.newest(number(&query, "before").unwrap_or(u64::MAX), limit(&query));
     Ok(answer(StatusCode::OK, &json!({ "entries": entries })))
@@ -39,7 +42,10 @@ pub(super) async fn assert(State(shared): State<Arc<Shared>>, request: Request) 
     Ok(answer(StatusCode::CONFLICT, &refused))
 }
 
-pub(super) async fn journal(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+pub(super) async fn journal(
+    State(shared): State<Arc<Shared>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
     let query = document::query("get_journal", query.as_deref())?;
     let mut lines = String::new();
     for (number, entry) in wanted(&shared, &query) {

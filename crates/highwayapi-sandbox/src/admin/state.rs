@@ -9,16 +9,19 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::{answer, document, unusable};
-use crate::api::Shared;
 use crate::clock::Mode;
 use crate::error::ApiError;
 use crate::frames::blocking;
 use crate::journal::rfc3339;
+use crate::shared::Shared;
 
 /// The key that is taken unless somebody sets another one: known to all, it may be shown.
 pub(crate) const WELL_KNOWN_KEY: &str = "sandbox-key";
 
-pub(super) async fn sandbox(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+pub(super) async fn sandbox(
+    State(shared): State<Arc<Shared>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
     document::query("get_sandbox", query.as_deref())?;
     let (kept, dropped) = shared.journal.counts();
     let sandbox = json!({

@@ -9,23 +9,23 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::{answer, document, not_found};
-use crate::api::Shared;
 use crate::clip::Pair;
 use crate::error::ApiError;
 use crate::frames::blocking;
 use crate::hex;
 use crate::pictures::Stored;
-use crate::tasks::{State as Progress, Task};
+use crate::shared::Shared;
+use crate::tasks::Task;
 
 type TaskId = Result<Path<String>, PathRejection>;
 
 pub(super) async fn list(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
     let query = document::query("list_tasks", query.as_deref())?;
     let number = |name: &str| query.get(name).and_then(Value::as_u64);
-    let state = query.get("state").and_then(Value::as_str);
+    let status = query.get("status").and_then(Value::as_str);
     let limit = number("limit").unwrap_or(0) as usize;
     let now = shared.clock.now_ms();
-    let wanted = |task: &Task| state.is_none_or(|state| task.state(now).name() == state);
+    let wanted = |task: &Task| status.is_none_or(|status| task.state(now).name() == status);
     // One more tells whether another page follows.
     let mut tasks = shared.tasks.newest(number("before").unwrap_or(u64::MAX), wanted, limit + 1);
     let more = tasks.len() > limit;
@@ -36,27 +36,26 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>, RawQuery(query): Raw
 }
 
 pub(super) async fn inspect(State(shared): State<Arc<Shared>>, id: TaskId) -> Result<Response, ApiError> {
-    let task = task(&shared, id)?;
-    Ok(answer(StatusCode::OK, &shown(&shared, &task)))
+    let task = id.ok().and_then(|Path(id)| shared.tasks.with(&id, |task| shown(&shared, task)));
+    Ok(answer(StatusCode::OK, &task.ok_or_else(unknown)?))
 }
 
 pub(super) async fn image(State(shared): State<Arc<Shared>>, id: TaskId) -> Result<Response, ApiError> {
-    picture(task(&shared, id)?, |pair| &pair.first).await
+    picture(&shared, id, |pair| &pair.first).await
 }
 
 pub(super) async fn last_image(State(shared): State<Arc<Shared>>, id: TaskId) -> Result<Response, ApiError> {
-    picture(task(&shared, id)?, |pair| &pair.last).await
+    picture(&shared, id, |pair| &pair.last).await
 }
 
-fn task(shared: &Shared, id: TaskId) -> Result<Task, ApiError> {
-    let unknown = || not_found("TASK_NOT_FOUND", "task not found");
-    let Path(id) = id.map_err(|_| unknown())?;
-    shared.tasks.with(&id, Task::clone).ok_or_else(unknown)
+fn unknown() -> ApiError {
+    not_found("TASK_NOT_FOUND", "task not found")
 }
 
-async fn picture(task: Task, which: fn(&Pair) -> &Arc<Stored>) -> Result<Response, ApiError> {
+async fn picture(shared: &Shared, id: TaskId, which: fn(&Pair) -> &Arc<Stored>) -> Result<Response, ApiError> {
+    let pair = id.ok().and_then(|Path(id)| shared.tasks.with(&id, |task| task.pair.clone()));
     let gone = || not_found("PICTURE_NOT_FOUND", "the task's pictures are no longer kept");
-    let stored = Arc::clone(which(task.pair.as_deref().ok_or_else(gone)?));
+    let stored = Arc::clone(which(pair.ok_or_else(unknown)?.as_deref().ok_or_else(gone)?));
     let bytes = blocking(move || stored.bytes()).await?.map_err(|_| gone())?;
     // It was decoded before it was taken: it is one of the two.
     let kind = if bytes.starts_with(b"\x89PNG") { "image/png" } else { "image/jpeg" };
@@ -65,29 +64,28 @@ async fn picture(task: Task, which: fn(&Pair) -> &Arc<Stored>) -> Result<Respons
 
 fn shown(shared: &Shared, task: &Task) -> Value {
     let now = shared.clock.now_ms();
-    let state = task.state(now);
-    let clips = if state == Progress::Succeeded { task.clips } else { 0 };
+    let past = |time: Option<u64>| time.filter(|time| *time <= now);
     let link = |sample| shared.links.to(&task.task_id, sample, shared.clock.unix());
     json!({
         "number": task.number,
         "task_id": task.task_id,
-        "state": state.name(),
-        "percent": task.percent(now),
-        "reason": task.fails.as_deref().filter(|_| state == Progress::Failed).unwrap_or_default(),
+        "status": task.state(now).name(),
+        "reason": task.reason(now),
+        "progress_percent": task.percent(now),
         "key": task.key,
         "request": task.request,
         "prompt": task.prompt,
         "seed": task.seed,
+        "image": hex::encode(&task.image),
+        "last_image": hex::encode(&task.last_image),
         "width": task.width,
         "height": task.height,
         "seconds": task.seconds,
         "audio": task.audio,
-        "clips": task.samples,
-        "image": hex::encode(&task.image),
-        "last_image": hex::encode(&task.last_image),
+        "samples": task.samples,
         "submitted_ms": task.submitted,
-        "begins_ms": task.begins,
-        "ends_ms": task.end(),
-        "links": (0..clips).map(link).collect::<Vec<_>>(),
+        "began_ms": past(task.begins),
+        "ended_ms": past(task.end()),
+        "links": task.ready(now).map(link).collect::<Vec<_>>(),
     })
 }

@@ -13,10 +13,10 @@ use axum::response::Response;
 use http_body::{Frame, SizeHint};
 
 use super::{Entry, Noted, SHOWN, redacted};
-use crate::api::Shared;
 use crate::faults::Injected;
 use crate::ledger::key_name;
 use crate::operation::Operation;
+use crate::shared::Shared;
 
 /// The outermost layer: it sees what came, and the answer as it will be sent.
 pub(crate) async fn observe(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {

@@ -9,11 +9,15 @@ const BILLIONTHS: f64 = 1e9;
 
 /// What shall hold of the ledger; only what is asked for is checked.
 ///
-/// ```
-/// use highwayapi_sandbox::Assertions;
+/// ```no_run
+/// # async fn example() -> Result<(), highwayapi_sandbox::Error> {
+/// use highwayapi_sandbox::{Assertions, Sandbox};
 ///
-/// let asserted = Assertions::new().submits(3).no_request_billed_twice().spent(3.6, 0.15).no_key_leaked();
-/// # drop(asserted);
+/// let sandbox = Sandbox::start().await?;
+/// // … the client at work …
+/// sandbox.assert_ledger(&Assertions::new().submits(3).no_request_billed_twice().spent(3.6, 0.15).no_key_leaked())?;
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[must_use]
@@ -111,20 +115,20 @@ impl Assertions {
             let says = match (repeated, unremembered) {
                 (0, 0) => "no request was billed twice".to_owned(),
                 (0, _) => {
-                    format!("{unremembered} submits came after more requests than are remembered: nobody can tell")
+                    format!("nobody can tell: submits after more requests than are remembered: {unremembered}")
                 }
-                _ => format!("{repeated} submits were of a request that had been billed before"),
+                _ => format!("submits of a request that had been billed before: {repeated}"),
             };
             let (held, found) = ((repeated, unremembered) == (0, 0), json!(repeated));
             verdicts.push(Verdict { name: "no_request_billed_twice", held, says, found });
         }
         let came = totals.submits;
         if let Some(exactly) = self.submits {
-            let says = format!("{came} submits were accepted, and {exactly} were expected");
+            let says = format!("submits that were accepted: {came}, expected: {exactly}");
             verdicts.push(Verdict { name: "submits", held: came == exactly, says, found: json!(came) });
         }
         if let Some(most) = self.max_submits {
-            let says = format!("{came} submits were accepted, and at most {most} were expected");
+            let says = format!("submits that were accepted: {came}, expected: at most {most}");
             verdicts.push(Verdict { name: "max_submits", held: came <= most, says, found: json!(came) });
         }
         if let Some(Spent { at_most, price_per_second }) = self.spent {
@@ -132,13 +136,13 @@ impl Assertions {
             let spent = i128::from(totals.seconds) * billionths(price_per_second);
             let money = spent as f64 / BILLIONTHS;
             let seconds = totals.seconds;
-            let says = format!("{seconds} s at {price_per_second} are {money}, and at most {at_most} was expected");
+            let says = format!("{seconds} s at {price_per_second} are {money}, expected: at most {at_most}");
             let held = spent <= billionths(at_most);
             verdicts.push(Verdict { name: "spent", held, says, found: json!(money) });
         }
         if self.no_key_leaked {
             let leaked = totals.leaked;
-            let says = format!("{leaked} requests for a clip carried credentials, and none was expected");
+            let says = format!("requests for a clip with credentials: {leaked}, expected: none");
             verdicts.push(Verdict { name: "no_key_leaked", held: leaked == 0, says, found: json!(leaked) });
         }
         Checked(verdicts)
@@ -184,11 +188,11 @@ mod tests {
         assert!(checked.held() && checked.list(true).len() == 5, "{checked:?}");
         let checked = all(2).check(Totals { seconds: 25, repeated: 1, leaked: 1, ..TOTALS });
         insta::assert_snapshot!(checked.complaint().replace("; ", "\n"), @r"
-        no_request_billed_twice: 1 submits were of a request that had been billed before
-        submits: 3 submits were accepted, and 2 were expected
-        max_submits: 3 submits were accepted, and at most 2 were expected
-        spent: 25 s at 0.15 are 3.75, and at most 3.6 was expected
-        no_key_leaked: 1 requests for a clip carried credentials, and none was expected
+        no_request_billed_twice: submits of a request that had been billed before: 1
+        submits: submits that were accepted: 3, expected: 2
+        max_submits: submits that were accepted: 3, expected: at most 2
+        spent: 25 s at 0.15 are 3.75, expected: at most 3.6
+        no_key_leaked: requests for a clip with credentials: 1, expected: none
         ");
     }
 

@@ -56,7 +56,7 @@ function once(name, value, show) {
 function showSandbox(sandbox) {
   key = sandbox.key;
   say(at("address"), location.origin);
-  say(at("about"), `· ${key ? `key ${key}` : "key not shown"} · seed ${sandbox.seed} · ${sandbox.accepted} submits`);
+  say(at("about"), `· ${key ? `key ${key}` : "key not shown"} · seed ${sandbox.seed} · ${sandbox.accepted} submitted`);
   at("sample").hidden = !key;
   const { mode, speed, date } = sandbox.clock;
   say(at("now"), date.replace("T", " ").replace(/\..*/, "") + " UTC");
@@ -97,22 +97,22 @@ function newCard(task) {
   last.src = `${path}/last_image`;
   say(card.querySelector(".prompt"), task.prompt || "(no prompt)");
   const sound = task.audio ? ", sound" : "";
-  const clips = task.clips > 1 ? `${task.clips} clips of ` : "";
+  const clips = task.samples > 1 ? `${task.samples} clips of ` : "";
   say(card.querySelector(".facts"), `${clips}${task.width}×${task.height}, ${task.seconds} s${sound}, seed ${task.seed}`);
   say(card.querySelector(".id"), task.task_id);
   return card;
 }
 
 function showTask(card, task) {
-  const name = STATES[task.state];
+  const name = STATES[task.status];
   const state = card.querySelector(".state");
   say(state, task.number > 0 ? `${name} · no. ${task.number}` : name);
   state.className = `state ${name}`;
   const progress = card.querySelector("progress");
-  progress.value = task.percent;
+  progress.value = task.progress_percent;
   progress.hidden = name !== "processing";
   const reason = card.querySelector(".reason");
-  say(reason, task.reason);
+  say(reason, task.reason ?? "");
   reason.hidden = !task.reason;
   const clips = card.querySelector(".clips");
   if (clips.children.length !== task.links.length) {
@@ -152,8 +152,8 @@ function showLedger(ledger) {
   const rows = ledger.keys.map((account) => row([account.key, ...figures(account)]));
   at("accounts").replaceChildren(...(rows.length === 1 ? rows : [...rows, row(["all", ...figures(ledger)])]));
   const warnings = [];
-  if (ledger.repeated > 0) warnings.push(`${ledger.repeated} submits repeat a request that was billed before.`);
-  if (ledger.leaked > 0) warnings.push(`${ledger.leaked} requests for a clip gave a key away.`);
+  if (ledger.repeated > 0) warnings.push(`Billed although the same request had been billed before: ${ledger.repeated}.`);
+  if (ledger.leaked > 0) warnings.push(`Requests for a clip that gave a key away: ${ledger.leaked}.`);
   say(at("warnings"), warnings.join(" "));
   at("warnings").hidden = warnings.length === 0;
 }
@@ -167,7 +167,7 @@ function showFaults({ script, rules }) {
     box.addEventListener("change", () => act(() => send("PATCH", `/_sandbox/faults/${encodeURIComponent(rule.name)}`, { on: box.checked })));
     const [name, hits] = item.querySelectorAll("span");
     name.textContent = rule.name;
-    hits.textContent = `${rule.hits} of ${rule.fits} requests`;
+    hits.textContent = `met ${rule.hits} of ${rule.fits}`;
     return item;
   }));
   for (const button of at("scenarios").querySelectorAll("button")) {
@@ -274,7 +274,7 @@ async function act(work) {
 
 async function refresh() {
   const state = at("state").value;
-  const page = `limit=${TASKS}${before === null ? "" : `&before=${before}`}${state && `&state=${state}`}`;
+  const page = `limit=${TASKS}${before === null ? "" : `&before=${before}`}${state && `&status=${state}`}`;
   const journal = `/_sandbox/journal?newest=true&limit=${LINES}&faulted=${at("faulted").checked}`;
   const [sandbox, tasks, ledger, faults, text] = await Promise.all([
     read("/_sandbox"), read(`/_sandbox/tasks?${page}`), read("/_sandbox/ledger"), read("/_sandbox/faults"),

@@ -110,12 +110,12 @@ impl Task {
     }
 
     /// Why it failed, once it has.
-    pub(super) fn reason(&self, now: u64) -> Option<&str> {
+    pub(crate) fn reason(&self, now: u64) -> Option<&str> {
         self.fails.as_deref().filter(|_| self.state(now) == State::Failed)
     }
 
     /// The clips that can be fetched.
-    pub(super) fn ready(&self, now: u64) -> Range<u32> {
+    pub(crate) fn ready(&self, now: u64) -> Range<u32> {
         if self.state(now) == State::Succeeded { 0..self.clips } else { 0..0 }
     }
 

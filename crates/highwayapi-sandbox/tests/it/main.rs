@@ -2,20 +2,26 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod admin;
 mod clock;
 mod faults;
 mod fetch;
 mod flow;
+mod journal;
+mod ledger;
 mod links;
+mod metrics;
 mod requests;
 mod server;
 mod state;
 mod strict;
 mod wire;
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use highwayapi_sandbox::Sandbox;
+use highwayapi_sandbox::{Clock, Sandbox};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
