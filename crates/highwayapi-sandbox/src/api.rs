@@ -22,8 +22,8 @@ use crate::frames::{Frames, blocking};
 use crate::pictures::{Pictures, Stored};
 use crate::tasks::Tasks;
 
-const SUBMIT: &str = "/v3/async/veo-3.1-fast-generate-firstlastframe";
-const TASK_RESULT: &str = "/v3/async/task-result";
+pub(crate) const SUBMIT: &str = "/v3/async/veo-3.1-fast-generate-firstlastframe";
+pub(crate) const TASK_RESULT: &str = "/v3/async/task-result";
 
 /// Kibibytes of request bodies in memory at once; further requests wait.
 pub(crate) const ROOM: usize = 128 << 10;
@@ -188,7 +188,7 @@ fn too_long(max_body: usize) -> ApiError {
 }
 
 /// The whole body in one piece, and never in two.
-async fn read(body: Body, max_body: usize) -> Result<Vec<u8>, ApiError> {
+pub(crate) async fn read(body: Body, max_body: usize) -> Result<Vec<u8>, ApiError> {
     let mut bytes = Vec::with_capacity(body.size_hint().lower() as usize);
     let mut body = Limited::new(body, max_body);
     while let Some(frame) = body.frame().await {

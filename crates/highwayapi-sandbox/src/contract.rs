@@ -124,7 +124,7 @@ fn order(fields: &mut Map<String, Value>) -> Option<Order> {
 }
 
 /// OpenAPI 3.0 spells "or null" as `nullable: true` beside the type.
-fn as_json_schema(schema: &mut Value) {
+pub(crate) fn as_json_schema(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
             if object.get("nullable") == Some(&Value::Bool(true)) {

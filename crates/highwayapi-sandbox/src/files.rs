@@ -17,6 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
 use crate::api::Shared;
+use crate::clip::Clip;
 use crate::error::{ApiError, Error};
 
 /// Makes and checks links.
@@ -88,7 +89,11 @@ pub(crate) async fn serve(
     let id = shared.links.check(&name, &query.unwrap_or_default())?;
     let gone = || ApiError::new(StatusCode::NOT_FOUND, "FILE_NOT_FOUND", "the clip is no longer kept");
     let clip = shared.clips.get(&id).ok_or_else(gone)?;
+    send(&clip, &headers).await.ok_or_else(gone)
+}
 
+/// A clip, or the part of it that was asked for; `None` if it is no longer there.
+pub(crate) async fn send(clip: &Clip, headers: &HeaderMap) -> Option<Response> {
     let wanted = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
     let current = headers.get(header::IF_RANGE).is_none_or(|etag| etag.as_bytes() == clip.etag.as_bytes());
     let range = wanted.filter(|_| current).map_or(Range::Whole, |range| Range::parse(range, clip.length));
@@ -109,15 +114,15 @@ pub(crate) async fn serve(
         }
         Range::Unsatisfiable => {
             let range = [(header::CONTENT_RANGE, format!("bytes */{}", clip.length))];
-            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, range).into_response());
+            return Some((StatusCode::RANGE_NOT_SATISFIABLE, range).into_response());
         }
     };
-    let mut file = File::open(&clip.path).await.map_err(|_| gone())?;
-    file.seek(SeekFrom::Start(start)).await.map_err(|_| gone())?;
+    let mut file = File::open(&clip.path).await.ok()?;
+    file.seek(SeekFrom::Start(start)).await.ok()?;
     let body = Body::from_stream(ReaderStream::with_capacity(file.take(length), 64 << 10));
     let sized = [(header::CONTENT_LENGTH, length.to_string())];
     let ranged = range.map(|range| [(header::CONTENT_RANGE, range)]);
-    Ok(match ranged {
+    Some(match ranged {
         Some(ranged) => (status, fixed, sized, ranged, body).into_response(),
         None => (status, fixed, sized, body).into_response(),
     })

@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod api;
+pub mod cassette;
 mod clip;
 mod clock;
 mod contract;
@@ -259,7 +260,7 @@ impl Builder {
 }
 
 /// Pictures and clips are their user's: nobody else may look in.
-fn private_dir() -> std::io::Result<tempfile::TempDir> {
+pub(crate) fn private_dir() -> std::io::Result<tempfile::TempDir> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
@@ -267,7 +268,7 @@ fn private_dir() -> std::io::Result<tempfile::TempDir> {
 }
 
 /// Every address is no address to connect to; loopback is one of them.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
             SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
