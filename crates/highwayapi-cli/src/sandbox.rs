@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::args::{Generate, Serve};
 use crate::exit::{Failure, whole};
 use crate::interrupt::Interrupts;
-use crate::say;
+use crate::{recording, say};
 
 /// A sandbox for one command; it ends when it is dropped.
 pub(crate) async fn start() -> Result<Sandbox, Failure> {
@@ -26,6 +26,9 @@ pub(crate) fn jobs(sandbox: &Sandbox, args: &Generate) -> Result<Jobs, Failure> 
 }
 
 pub(crate) async fn serve(args: Serve) -> Result<(), Failure> {
+    if let Some(done) = recording::instead(args.recording, args.listen, args.json).await {
+        return done;
+    }
     // Before the address is told: whoever stops it at once leaves no clips behind either.
     let interrupts = Interrupts::listen();
     let mut builder = Sandbox::builder().listen(args.listen);

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod cassette;
+mod cassette_drift;
+mod cassette_probe;
+mod cassette_replay;
 mod fetch;
 mod flow;
 mod links;

@@ -168,10 +168,11 @@ const QUESTIONS: &[Question] = &[
         believed: "taken",
         about: &[],
         answer: |seen| {
-            outcomes(
-                sent(seen, Form::DataUri)
-                    .filter(|call| call.pictures().iter().all(|picture| picture.readable == Some(true))),
-            )
+            let whole = |call: &&Call<'_>| call.pictures().iter().all(|picture| picture.readable == Some(true));
+            let telling = |call: &&Call<'_>| {
+                call.accepted().is_some() || call.reason().is_some_and(|reason| reason.contains("IMAGE"))
+            };
+            outcomes(sent(seen, Form::DataUri).filter(whole).filter(telling))
         },
     },
     Question {

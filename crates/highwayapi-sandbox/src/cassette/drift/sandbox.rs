@@ -107,7 +107,7 @@ async fn ask(
 fn with_pictures(call: &Call<'_>, body: &str) -> String {
     let mut body = body.to_owned();
     for (at, picture) in call.pictures().iter().enumerate() {
-        let text = Value::String(stand_in::text(picture)).to_string();
+        let text = Value::String(stand_in::text(picture, call.accepted().is_some())).to_string();
         body = body.replace(&format!("\"(picture {})\"", at + 1), &text);
     }
     body

@@ -10,8 +10,8 @@ const USUAL: (u32, u32) = (1280, 720);
 /// More bytes than are ever recorded.
 const LARGEST: u64 = 64 << 20;
 
-/// The string that stands where the picture was.
-pub(crate) fn text(picture: &Picture) -> String {
+/// The string that stands where the picture was. Of a URL that the service could fetch, a picture.
+pub(crate) fn text(picture: &Picture, accepted: bool) -> String {
     let encoded = || match (picture.size, picture.kind.as_deref()) {
         // It could not be decoded: this cannot either.
         (None, _) => "!".to_owned(),
@@ -20,7 +20,7 @@ pub(crate) fn text(picture: &Picture) -> String {
     match picture.sent {
         Form::DataUri => format!("data:{},{}", picture.media_type.as_deref().unwrap_or_default(), encoded()),
         Form::BareBase64 => encoded(),
-        // The sandbox fetches nothing here.
+        Form::Url if !accepted => picture.url.clone().unwrap_or_default(),
         Form::Url => format!("data:image/png;base64,{}", STANDARD.encode(png(USUAL.0, USUAL.1))),
         Form::Text => picture.text.clone().unwrap_or_default(),
     }
@@ -79,7 +79,7 @@ mod tests {
                 readable: Some(readable),
                 ..Picture::default()
             };
-            let body = serde_json::json!({ "image": text(&picture) }).to_string();
+            let body = serde_json::json!({ "image": text(&picture, true) }).to_string();
             let told = &tell(body.as_bytes()).pictures[0];
             assert_eq!((told.sent, told.size, told.readable), (sent, Some(size), Some(readable)));
             if readable {

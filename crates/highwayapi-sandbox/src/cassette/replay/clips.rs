@@ -9,15 +9,13 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
+use crate::cassette::drift::stand_in;
 use crate::cassette::format::{Exchange, Operation, videos};
 use crate::clip::Clip;
 use crate::contract::Contract;
 use crate::error::{ApiError, Error};
 use crate::frames::blocking;
 use crate::private_dir;
-
-/// Orange and blue, each 1 × 1.
-const FIRST: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGM4EaABAAMkAUEdGZ/EAAAAAElFTkSuQmCC";
 
 pub(crate) struct Clips {
     by_link: HashMap<String, Video>,
@@ -73,7 +71,7 @@ impl Clips {
         let path = self.dir.path().join(format!("{id}.mp4"));
         let made = blocking(move || match video {
             Video::Kept(path) => known(path),
-            Video::Rendered(spec) => stand_in(&spec).and_then(|bytes| {
+            Video::Rendered(spec) => rendered(&spec).and_then(|bytes| {
                 std::fs::write(&path, bytes).map_err(|e| e.to_string())?;
                 known(path)
             }),
@@ -102,9 +100,9 @@ fn spec(exchanges: &[Exchange], contract: &Contract, poll: &Exchange, sample: us
     }
 }
 
-fn stand_in(spec: &ClipSpec) -> Result<Vec<u8>, String> {
-    let bytes = STANDARD.decode(FIRST).map_err(|e| e.to_string())?;
-    let picture = Picture::decode(&bytes).map_err(|e| e.to_string())?;
+/// Black.
+fn rendered(spec: &ClipSpec) -> Result<Vec<u8>, String> {
+    let picture = Picture::decode(&stand_in::png(1, 1)).map_err(|e| e.to_string())?;
     render(&picture, &picture, spec, &|_| {}).map_err(|e| e.to_string())
 }
 
