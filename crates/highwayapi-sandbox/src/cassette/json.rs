@@ -34,7 +34,7 @@ impl Iterator for Strings<'_> {
                 }
                 None => {
                     self.at = self.text.len();
-                    return (start < self.text.len()).then(|| start..self.text.len());
+                    return (start < self.text.len()).then_some(start..self.text.len());
                 }
             }
         }

@@ -240,8 +240,8 @@ mod tests {
             ("https://f.example/?secret", "https://f.example/?=(redacted)"),
             ("Expires=1&Expires=secret", "Expires=1&Expires=secret"),
             ("is it so? yes é", "is it so? yes é"),
-            ("data:image/png;base64,iVBORw0KGgoAAAANS", "data:image/png;base64,(17 characters, SHA-256 1bab2c5d3ac8)"),
-            (r"x:\/9j\/4AAQSkZJRg==", r"x:(20 characters, SHA-256 d2a6ac4ef8c8)"),
+            ("data:image/png;base64,iVBORw0KGgoAAAANS", "data:image/png;base64,(17 characters, SHA-256 3f59b471c0b6)"),
+            (r"x:\/9j\/4AAQSkZJRg==", r"x:(18 characters, SHA-256 18a660535c33)"),
             ("7b8e1d1c-52ab-4f7c-9c3e-0a6c5f6f2d11", "7b8e1d1c-52ab-4f7c-9c3e-0a6c5f6f2d11"),
         ] {
             assert_eq!(keys.clean(text), wanted);

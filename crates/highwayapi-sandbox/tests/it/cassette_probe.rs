@@ -33,7 +33,7 @@ impl Watcher for Script {
     }
 
     fn text(&mut self, question: &str) -> Option<String> {
-        question.contains("did anything cost").then(|| "0.40 less\n".to_owned())
+        question.contains("Did anything cost").then(|| "0.40 less\n".to_owned())
     }
 }
 

@@ -127,7 +127,7 @@ impl Contract {
             for error in validator.iter_errors(body) {
                 let at = any_index(&error.instance_path().to_string());
                 let at = if at.is_empty() { "/".to_owned() } else { at };
-                findings.add(Kind::Contract, call, at, shown(&error.instance()), error.masked().to_string());
+                findings.add(Kind::Contract, call, at, shown(error.instance()), error.masked().to_string());
             }
         }
         self.walk(call, body, &media["schema"], "", findings);

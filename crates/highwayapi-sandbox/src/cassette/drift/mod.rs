@@ -1,6 +1,7 @@
 //! Where a recorded service differs from the contract and from the sandbox, and which questions it settles.
 
 mod contract;
+mod evidence;
 mod questions;
 mod report;
 mod sandbox;

@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::cassette::drift::report::{kind_of, shown};
+use crate::cassette::drift::evidence::{
+    LARGE, SUCCEED, by_value, grouped, is_api, kinds, largest, odd_picture, outcomes, sent, size_and_length, told,
+    values, wrong_value,
+};
+use crate::cassette::drift::report::shown;
 use crate::cassette::drift::seen::{Call, Seen};
 use crate::cassette::format::Form;
-
-const SUCCEED: &str = "TASK_STATUS_SUCCEED";
 
 /// A question, and what a cassette answers to it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -87,13 +89,10 @@ const QUESTIONS: &[Question] = &[
         believed: "those of the vendor's table, and of its family's",
         about: &["/reason"],
         answer: |seen| {
-            let mut reasons: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-            for call in &seen.calls {
-                if let (Some(status), Some(reason)) = (call.status(), call.reason()) {
-                    reasons.entry(format!("{status} {reason}")).or_default().push(call.n);
-                }
-            }
-            reasons.into_iter().map(|(reason, numbers)| format!("{reason} ({})", listed(&numbers))).collect()
+            let errors = seen.calls.iter().filter(|call| call.reason().is_some());
+            let mut reasons = outcomes(errors);
+            reasons.sort();
+            reasons
         },
     },
     Question {
@@ -110,7 +109,7 @@ const QUESTIONS: &[Question] = &[
         about: &["header retry-after"],
         answer: |seen| {
             let busy = seen.calls.iter().filter(|call| matches!(call.status(), Some(429 | 503)));
-            busy.map(|call| format!("{}: {}", call.outcome(), call.came("retry-after").unwrap_or("none"))).collect()
+            told(busy, |call| Some(format!("{}: {}", call.outcome(), call.came("retry-after").unwrap_or("none"))))
         },
     },
     Question {
@@ -118,25 +117,7 @@ const QUESTIONS: &[Question] = &[
         asks: "How are values refused that are not allowed?",
         believed: "400 INVALID_REQUEST_BODY",
         about: &[],
-        answer: |seen| {
-            let wrong = |call: &Call<'_>| {
-                let asked = call.asked.as_ref()?;
-                let number = |name: &str| asked[name].as_i64();
-                let text = |name: &str| asked[name].as_str();
-                let named = [
-                    number("sample_count").filter(|n| !(1..=4).contains(n)).map(|n| format!("sample_count {n}")),
-                    number("duration_seconds")
-                        .filter(|n| ![4, 6, 8].contains(n))
-                        .map(|n| format!("duration_seconds {n}")),
-                    text("resolution")
-                        .filter(|text| !["720p", "1080p"].contains(text))
-                        .map(|text| format!("resolution {text}")),
-                    asked["prompt"].is_null().then(|| "no prompt".to_owned()),
-                ];
-                named.into_iter().flatten().next().map(|what| format!("{what}: {}", call.outcome()))
-            };
-            seen.submits().filter(|call| seen.has_good_key(call)).filter_map(wrong).collect()
-        },
+        answer: |seen| by_value(seen, |call| wrong_value(call.asked.as_ref()?)),
     },
     Question {
         name: "unknown-field",
@@ -169,10 +150,8 @@ const QUESTIONS: &[Question] = &[
         about: &[],
         answer: |seen| {
             let whole = |call: &&Call<'_>| call.pictures().iter().all(|picture| picture.readable == Some(true));
-            let telling = |call: &&Call<'_>| {
-                call.accepted().is_some() || call.reason().is_some_and(|reason| reason.contains("IMAGE"))
-            };
-            outcomes(sent(seen, Form::DataUri).filter(whole).filter(telling))
+            let about_it = |call: &&Call<'_>| call.reason().is_none_or(|reason| reason.contains("IMAGE"));
+            outcomes(sent(seen, Form::DataUri).filter(whole).filter(about_it).filter(|call| largest(call) < LARGE))
         },
     },
     Question {
@@ -188,8 +167,7 @@ const QUESTIONS: &[Question] = &[
         believed: "20 MiB of the decoded file",
         about: &[],
         answer: |seen| {
-            let large = |call: &&Call<'_>| largest(call) >= 19_000_000;
-            seen.submits().filter(large).map(|call| format!("{} bytes: {}", largest(call), call.outcome())).collect()
+            by_value(seen, |call| Some(format!("{} bytes", largest(call))).filter(|_| largest(call) >= LARGE))
         },
     },
     Question {
@@ -197,26 +175,7 @@ const QUESTIONS: &[Question] = &[
         asks: "How are files refused that are no picture, or too small a one?",
         believed: "400 INVALID_IMAGE_FORMAT; the smallest size is not known",
         about: &[],
-        answer: |seen| {
-            let odd = |call: &&Call<'_>| {
-                call.pictures()
-                    .iter()
-                    .any(|picture| picture.readable == Some(false) || picture.width.is_some_and(|width| width < 64))
-            };
-            let what = |call: &Call<'_>| {
-                let picture =
-                    call.pictures().iter().find(|picture| picture.readable == Some(false) || picture.width.is_some());
-                match picture.and_then(|picture| Some((picture.readable?, picture.width?, picture.height?))) {
-                    Some((true, width, height)) => format!("{width} × {height}"),
-                    _ => "no picture".to_owned(),
-                }
-            };
-            seen.submits()
-                .filter(|call| seen.has_good_key(call))
-                .filter(odd)
-                .map(|call| format!("{}: {}", what(call), call.outcome()))
-                .collect()
-        },
+        answer: |seen| by_value(seen, odd_picture),
     },
     Question {
         name: "combinations",
@@ -224,16 +183,16 @@ const QUESTIONS: &[Question] = &[
         believed: "all; nothing is refused beforehand",
         about: &[],
         answer: |seen| {
-            let pair = |call: &Call<'_>| {
-                let asked = call.asked.as_ref()?;
-                let (resolution, seconds) =
-                    (asked["resolution"].as_str().unwrap_or("720p"), asked["duration_seconds"].as_u64().unwrap_or(8));
-                (["720p", "1080p"].contains(&resolution) && [4, 6, 8].contains(&seconds))
-                    .then(|| format!("{resolution}, {seconds} s"))
-            };
-            let mut answers = by_value(seen, pair);
-            answers.retain(|answer| answer.contains("accepted"));
-            answers
+            let all = by_value(seen, |call| size_and_length(call.asked.as_ref()?));
+            let taken: Vec<String> = all
+                .iter()
+                .filter_map(|answer| answer.split_once(": accepted"))
+                .map(|(pair, _)| format!("{pair}: "))
+                .collect();
+            // Where it was taken, whatever else was refused was not for this.
+            let tells =
+                |answer: &String| answer.contains(": accepted") || !taken.iter().any(|pair| answer.starts_with(pair));
+            all.into_iter().filter(tells).collect()
         },
     },
     Question {
@@ -242,16 +201,17 @@ const QUESTIONS: &[Question] = &[
         believed: "TASK_STATUS_QUEUED, _PROCESSING, then _SUCCEED or _FAILED",
         about: &["/task/status"],
         answer: |seen| {
-            let mut states: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+            let mut states: BTreeMap<u64, Vec<&str>> = BTreeMap::new();
             for call in seen.polls() {
-                if let (Some(task), Some(state)) = (call.task(), call.state()) {
-                    let states = states.entry(task).or_default();
+                let submit = call.task().and_then(|task| seen.tasks.get(task));
+                if let (Some(&submit), Some(state)) = (submit, call.state()) {
+                    let states = states.entry(submit).or_default();
                     if states.last() != Some(&state) {
                         states.push(state);
                     }
                 }
             }
-            states.into_iter().map(|(task, states)| format!("{}: {}", start(task), states.join(", "))).collect()
+            grouped(states.into_iter().map(|(submit, states)| (states.join(", "), submit)))
         },
     },
     Question {
@@ -260,13 +220,11 @@ const QUESTIONS: &[Question] = &[
         believed: "from 11 s to 6 min; up to 30 min in a queue",
         about: &[],
         answer: |seen| {
-            let took = |call: &Call<'_>| {
-                let task = call.accepted()?;
-                let done = seen.in_state(SUCCEED).find(|poll| poll.task() == Some(task))?;
+            told(seen.accepted(), |call| {
+                let done = seen.done(call)?;
                 let seconds = done.answer?.at_ms.saturating_sub(call.request.at_ms) as f64 / 1000.0;
-                Some(format!("{}: {seconds:.1} s from submit to success (#{}, #{})", start(task), call.n, done.n))
-            };
-            seen.accepted().filter_map(took).collect()
+                Some(format!("{seconds:.1} s from submit to success"))
+            })
         },
     },
     Question {
@@ -308,8 +266,8 @@ const QUESTIONS: &[Question] = &[
         answer: |seen| {
             let mut answers = values(seen, "/videos/0/video_url_ttl");
             let links = seen.in_state(SUCCEED).filter_map(|call| call.answer).flat_map(|answer| &answer.links);
-            let queries = links.filter_map(|link| link.url.split_once('?')).map(|(_, query)| query);
-            answers.extend(once(queries.map(|query| format!("the link's query: {query}"))));
+            let query = links.filter_map(|link| link.url.split_once('?')).map(|(_, query)| query).next();
+            answers.extend(query.map(|query| format!("a link's query: {query}")));
             answers
         },
     },
@@ -325,13 +283,9 @@ const QUESTIONS: &[Question] = &[
                     links.entry(task).or_default().push((call.n, &link.id));
                 }
             }
-            let told = |(task, links): (&str, Vec<(u64, &str)>)| {
-                let numbers: Vec<u64> = links.iter().map(|(n, _)| *n).collect();
-                let fresh = links.windows(2).any(|pair| pair[0].1 != pair[1].1);
-                let what = if fresh { "a fresh link" } else { "the same link" };
-                (links.len() > 1).then(|| format!("{}: {what} ({})", start(task), listed(&numbers)))
-            };
-            links.into_iter().filter_map(told).collect()
+            let pairs = links.values().flat_map(|links| links.windows(2));
+            let fresh = |pair: &[(u64, &str)]| if pair[0].1 == pair[1].1 { "the same link" } else { "a fresh link" };
+            grouped(pairs.map(|pair| (fresh(pair).to_owned(), pair[1].0)))
         },
     },
     Question {
@@ -340,22 +294,15 @@ const QUESTIONS: &[Question] = &[
         believed: "any host",
         about: &[],
         answer: |seen| {
-            let links: BTreeMap<&str, &str> = seen
-                .polls()
-                .filter_map(|call| call.answer)
-                .flat_map(|answer| &answer.links)
-                .map(|link| (&*link.id, &*link.url))
-                .collect();
-            let told = |call: &Call<'_>| {
+            told(seen.files(), |call| {
                 let host =
-                    links.get(&*call.request.subject).and_then(|url| url.split("/(path)").next()).unwrap_or("a host");
+                    seen.link(&call.request.subject).and_then(|url| url.split("/(path)").next()).unwrap_or("a host");
                 let range = call.header("range").map(|range| format!(" with {range}")).unwrap_or_default();
                 let etag = if call.came("etag").is_some() { "an ETag" } else { "no ETag" };
                 let kind = call.came("content-type").unwrap_or("no type");
                 let status = call.status().map_or("no answer".to_owned(), |status| status.to_string());
-                format!("{} {host}{range}: {status}, {kind}, {etag} (#{})", call.request.method, call.n)
-            };
-            seen.files().map(told).collect()
+                Some(format!("{} {host}{range}: {status}, {kind}, {etag}", call.request.method))
+            })
         },
     },
     Question {
@@ -364,14 +311,11 @@ const QUESTIONS: &[Question] = &[
         believed: "as many, or fewer where some were filtered out",
         about: &[],
         answer: |seen| {
-            let told = |call: &Call<'_>| {
-                let task = call.accepted()?;
-                let done = seen.in_state(SUCCEED).find(|poll| poll.task() == Some(task))?;
-                let came = done.at("/videos").and_then(Value::as_array).map_or(0, Vec::len);
+            told(seen.accepted(), |call| {
+                let came = seen.done(call)?.at("/videos").and_then(Value::as_array).map_or(0, Vec::len);
                 let wanted = call.asked.as_ref().and_then(|asked| asked["sample_count"].as_u64()).unwrap_or(1);
-                Some(format!("{wanted} asked for, {came} came (#{}, #{})", call.n, done.n))
-            };
-            seen.accepted().filter_map(told).collect()
+                Some(format!("{wanted} asked for, {came} came"))
+            })
         },
     },
     Question {
@@ -382,15 +326,11 @@ const QUESTIONS: &[Question] = &[
         answer: |seen| {
             let words = ["ILLEGAL", "PROHIBITED", "SAFETY", "MODERATION"];
             let speaks = |text: &str| words.iter().any(|word| text.to_uppercase().contains(word));
-            let errors = seen
-                .submits()
-                .filter(|call| call.reason().is_some_and(speaks))
-                .map(|call| format!("an HTTP error: {}", call.outcome()));
-            let failed = seen.in_state("TASK_STATUS_FAILED");
-            let failed = failed.map(|call| {
-                format!("a failed task: {} (#{})", shown(call.at("/task/reason").unwrap_or(&Value::Null)), call.n)
-            });
-            once(errors.chain(failed))
+            let errors = seen.submits().filter(|call| call.reason().is_some_and(speaks));
+            let failed = |call: &Call<'_>| Some(format!("a failed task: {}", shown(call.at("/task/reason")?)));
+            let mut answers = told(errors, |call| Some(format!("an HTTP error: {}", call.outcome())));
+            answers.extend(told(seen.in_state("TASK_STATUS_FAILED"), failed));
+            answers
         },
     },
     Question {
@@ -403,12 +343,12 @@ const QUESTIONS: &[Question] = &[
             for call in seen.submits().filter(|call| call.header("idempotency-key").is_some()) {
                 keyed.entry(&call.request.subject).or_default().push((call.n, call.accepted()));
             }
-            let told = |calls: Vec<(u64, Option<&str>)>| {
+            let twice = |calls: Vec<(u64, Option<&str>)>| {
                 let [(first, one), (second, other), ..] = calls[..] else { return None };
                 let same = if one.is_some() && one == other { "the same task" } else { "another task, or none" };
                 Some(format!("sent twice: {same} (#{first}, #{second})"))
             };
-            keyed.into_values().filter_map(told).collect()
+            keyed.into_values().filter_map(twice).collect()
         },
     },
     Question {
@@ -421,68 +361,3 @@ const QUESTIONS: &[Question] = &[
         },
     },
 ];
-
-fn is_api(call: &Call<'_>) -> bool {
-    call.request.operation != crate::cassette::format::Operation::File
-}
-
-fn outcomes<'a, 'b: 'a>(calls: impl Iterator<Item = &'a Call<'b>>) -> Vec<String> {
-    calls.map(Call::outcome).collect()
-}
-
-/// Submits of which a picture was sent so.
-fn sent<'a, 'b>(seen: &'a Seen<'b>, form: Form) -> impl Iterator<Item = &'a Call<'b>> {
-    let picture = move |call: &&Call<'_>| call.pictures().iter().any(|picture| picture.sent == form);
-    seen.submits().filter(|call| seen.has_good_key(call)).filter(picture)
-}
-
-fn largest(call: &Call<'_>) -> u64 {
-    call.pictures().iter().filter_map(|picture| picture.size).max().unwrap_or_default()
-}
-
-/// What became of submits, by something that they asked for.
-fn by_value(seen: &Seen<'_>, value: impl Fn(&Call<'_>) -> Option<String>) -> Vec<String> {
-    let keyed = seen.submits().filter(|call| seen.has_good_key(call));
-    once(keyed.filter_map(|call| Some(format!("{}: {}", value(call)?, call.outcome()))))
-}
-
-/// The values that came when a task had succeeded.
-fn values(seen: &Seen<'_>, pointer: &str) -> Vec<String> {
-    let name = pointer.rsplit('/').next().unwrap_or_default();
-    let told = |call: &Call<'_>| Some(format!("{name}: {}", shown(call.at(pointer)?)));
-    once(seen.in_state(SUCCEED).filter_map(told))
-}
-
-/// The types that came.
-fn kinds<'a, 'b: 'a>(calls: impl Iterator<Item = &'a Call<'b>>, pointer: &str) -> Vec<String> {
-    let told = |call: &Call<'_>| {
-        let kind = match call.at(pointer) {
-            None => "missing",
-            Some(Value::Array(items)) if items.is_empty() => "an empty array",
-            Some(Value::Object(fields)) if fields.is_empty() => "an empty object",
-            Some(value) => kind_of(value),
-        };
-        format!("{}: {kind}", &pointer[1..])
-    };
-    once(calls.map(told))
-}
-
-fn once(answers: impl Iterator<Item = String>) -> Vec<String> {
-    let mut once: Vec<String> = Vec::new();
-    answers.for_each(|answer| {
-        if !once.contains(&answer) {
-            once.push(answer);
-        }
-    });
-    once
-}
-
-fn listed(numbers: &[u64]) -> String {
-    let some: Vec<String> = numbers.iter().take(6).map(|n| format!("#{n}")).collect();
-    format!("{}{}", some.join(" "), if numbers.len() > 6 { " …" } else { "" })
-}
-
-/// A task's id, shortened.
-fn start(task: &str) -> String {
-    format!("task {}", task.chars().take(8).collect::<String>())
-}

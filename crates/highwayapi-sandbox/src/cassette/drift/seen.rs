@@ -56,6 +56,18 @@ impl<'a> Seen<'a> {
         self.polls().filter(move |call| call.state() == Some(state))
     }
 
+    /// The poll that told the success of a submit.
+    pub(crate) fn done(&self, submit: &Call<'_>) -> Option<&Call<'a>> {
+        let task = submit.accepted()?;
+        self.in_state("TASK_STATUS_SUCCEED").find(|poll| poll.task() == Some(task))
+    }
+
+    /// A result link as it was kept.
+    pub(crate) fn link(&self, id: &str) -> Option<&'a str> {
+        let mut links = self.calls.iter().filter_map(|call| call.answer).flat_map(|answer| &answer.links);
+        links.find(|link| link.id == id).map(|link| link.url.as_str())
+    }
+
     /// Whether the key of a call was ever taken.
     pub(crate) fn has_good_key(&self, call: &Call<'_>) -> bool {
         call.authorization().is_some_and(|key| self.good_keys.contains(key))
@@ -120,14 +132,13 @@ impl<'a> Call<'a> {
         &self.request.pictures
     }
 
-    /// `accepted (#3)`, `400 INVALID_REQUEST_BODY (#4)`.
+    /// `accepted`, `400 INVALID_REQUEST_BODY`.
     pub(crate) fn outcome(&self) -> String {
-        let n = self.n;
         match (self.status(), self.reason()) {
-            (Some(status), _) if status < 300 => format!("accepted (#{n})"),
-            (Some(status), Some(reason)) => format!("{status} {reason} (#{n})"),
-            (Some(status), None) => format!("{status} (#{n})"),
-            (None, _) => format!("no answer (#{n})"),
+            (Some(status), _) if status < 300 => "accepted".to_owned(),
+            (Some(status), Some(reason)) => format!("{status} {reason}"),
+            (Some(status), None) => status.to_string(),
+            (None, _) => "no answer".to_owned(),
         }
     }
 }

@@ -141,7 +141,7 @@ impl Run {
         self.note(
             watcher,
             "before",
-            "What does your account's page say now: balance, or clips made? (Enter leaves it out)",
+            "What does your account's page say now: balance, or clips made? (Enter for nothing)",
         )?;
 
         watcher.tell("\nWhat cannot cost anything: no key, a wrong one, or no submit");
@@ -149,20 +149,23 @@ impl Run {
             self.send(step, watcher).await;
         }
 
-        let should_be_refused = STEPS.iter().filter(|step| step.cost == Cost::IfTaken);
-        let count = should_be_refused.clone().count();
         watcher.tell("\nWhat should be refused");
-        let mut asked = self.ask(
-            watcher,
-            &format!("{count} submits follow that should be refused. One that is taken by surprise is a clip of 4 s; then you are asked again. Send them?"),
-        );
-        for step in should_be_refused {
-            if !asked || self.is_over(watcher) {
+        let mut left: Vec<&Step> = STEPS.iter().filter(|step| step.cost == Cost::IfTaken).rev().collect();
+        while !left.is_empty() && !self.is_over(watcher) {
+            let count = left.len();
+            let question =
+                format!("{count} submits that should be refused. If one is taken, it is a clip of 4 s. Send them?");
+            if !self.ask(watcher, &question) {
                 break;
             }
-            if let Became::Task(task) = self.send(step, watcher).await {
-                self.follow(&task, watcher).await;
-                asked = self.ask(watcher, "It was taken. Send the rest of those that should be refused?");
+            while let Some(step) = left.pop() {
+                if let Became::Task(task) = self.send(step, watcher).await {
+                    self.follow(&task, watcher).await;
+                    break;
+                }
+                if self.paid + self.unknown >= most {
+                    break;
+                }
             }
         }
 
@@ -183,13 +186,16 @@ impl Run {
         }
 
         watcher.tell("\nHow it says that it has enough");
-        if self.ask(
-            watcher,
-            &format!("Up to {BURST} polls follow at once, until one is refused; they cost nothing. Send them?"),
-        ) {
+        if self
+            .ask(watcher, &format!("Up to {BURST} polls at once, until one is refused; they cost nothing. Send them?"))
+        {
             self.burst(watcher).await;
         }
-        self.note(watcher, "after", "What does your account's page say now, and did anything cost that was refused or failed? (Enter leaves it out)")?;
+        self.note(
+            watcher,
+            "after",
+            "What does your account's page say now? Did anything cost that was refused or failed?",
+        )?;
         Ok(())
     }
 

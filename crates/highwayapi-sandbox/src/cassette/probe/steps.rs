@@ -108,7 +108,7 @@ pub(crate) const STEPS: &[Step] = &[
         "idempotency",
         "unknown-field again, with the same Idempotency-Key",
         "One clip of 4 s, unless the key is honoured",
-        |pictures| keyed(pictures),
+        keyed,
     ),
 ];
 
