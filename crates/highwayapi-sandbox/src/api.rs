@@ -1,7 +1,6 @@
 //! The routes of the API, and who may use them.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
@@ -9,40 +8,23 @@ use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use highwayapi_render::ClipSpec;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
-use crate::clip::{Clips, Pair};
-use crate::contract::{Contract, Order};
+use crate::clip::Pair;
 use crate::error::ApiError;
-use crate::files::{self, Links};
+use crate::files;
 use crate::frames::{Frames, blocking};
-use crate::pictures::{Pictures, Stored};
-use crate::tasks::Tasks;
+use crate::ledger::key_name;
+use crate::pictures::Stored;
+use crate::shared::Shared;
+use crate::tasks::Fate;
 
 pub(crate) const SUBMIT: &str = "/v3/async/veo-3.1-fast-generate-firstlastframe";
 pub(crate) const TASK_RESULT: &str = "/v3/async/task-result";
 
 /// Kibibytes of request bodies in memory at once; further requests wait.
 pub(crate) const ROOM: usize = 128 << 10;
-
-/// What all requests share.
-pub(crate) struct Shared {
-    pub(crate) api_key: String,
-    pub(crate) contract: Contract,
-    pub(crate) frames: Frames,
-    pub(crate) pictures: Arc<Pictures>,
-    pub(crate) tasks: Tasks,
-    pub(crate) clips: Arc<Clips>,
-    pub(crate) links: Links,
-    pub(crate) dir: tempfile::TempDir,
-    pub(crate) leaked_keys: AtomicU64,
-    pub(crate) room: Semaphore,
-    /// Pictures decoded at once: a small file may unfold to 150 MB.
-    pub(crate) decoders: Semaphore,
-}
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
@@ -60,26 +42,30 @@ async fn not_found(State(shared): State<Arc<Shared>>, request: Request) -> impl 
 }
 
 async fn submit(State(shared): State<Arc<Shared>>, request: Request) -> Result<Response, ApiError> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     let max_body = shared.contract.max_body();
     let announced = body.size_hint().lower();
-    let refused = authorize(&shared.api_key, &head.headers)
-        .and_then(|()| is_json(&head.headers))
-        .and_then(|()| if announced > max_body as u64 { Err(too_long(max_body)) } else { Ok(()) });
-    if let Err(error) = refused {
-        // A client that is still sending when the connection closes may never see the answer.
-        if !head.headers.contains_key(header::EXPECT) {
-            drain(body, 2 * max_body).await;
+    let allowed = authorize(&shared.keys, &head.headers).and_then(|key| {
+        is_json(&head.headers)?;
+        if announced > max_body as u64 { Err(too_long(max_body)) } else { Ok(key_name(key)) }
+    });
+    let key = match allowed {
+        Ok(key) => key,
+        Err(error) => {
+            // A client that is still sending when the connection closes may never see the answer.
+            if !head.headers.contains_key(header::EXPECT) {
+                drain(body, 2 * max_body).await;
+            }
+            return Err(error);
         }
-        return Err(error);
-    }
+    };
 
     let expected = body.size_hint().exact().unwrap_or(max_body as u64);
     let room = shared.room.acquire_many((expected >> 10) as u32 + 1).await;
     let _room = room.map_err(|_| ApiError::internal("the sandbox is stopping"))?;
     let body = read(body, max_body).await?;
     let contract = Arc::clone(&shared);
-    let mut order = blocking(move || contract.contract.check(&body)).await??;
+    let mut order = blocking(move || contract.contract.check(&body, contract.lenient)).await??;
 
     let (image, last_image) = (std::mem::take(&mut order.image), std::mem::take(&mut order.last_image));
     let first = picture(&shared, "image", image).await;
@@ -90,11 +76,8 @@ async fn submit(State(shared): State<Arc<Shared>>, request: Request) -> Result<R
         (Err(error), _) | (_, Err(error)) => return Err(error),
     };
 
-    let id = uuid()?;
-    let seed = order.seed.map_or_else(|| random().map(u32::from_be_bytes), Ok)?;
-    // A prompt has no limit, and the task may wait for long.
-    shared.tasks.admit(&id, &std::mem::take(&mut order.prompt), seed)?;
-    drop(tokio::spawn(run(Arc::clone(&shared), id.clone(), Pair { first, last }, order, seed)));
+    let fate = head.extensions.remove::<Fate>().unwrap_or_default();
+    let id = shared.accept(&key, order, Pair { first, last }, fate)?;
     Ok(answer(&json!({ "task_id": id })))
 }
 
@@ -106,37 +89,9 @@ async fn picture(shared: &Arc<Shared>, field: &'static str, text: String) -> Res
     let store = move || {
         let bytes = fetched.map_or_else(|| shared.frames.decode(field, &text), Ok)?;
         drop(text);
-        shared.pictures.store(field, &bytes)
+        shared.pictures.store(field, &bytes, || shared.tasks.let_go(shared.clock.now_ms()))
     };
     blocking(store).await?
-}
-
-/// A task from its admission to its end.
-async fn run(shared: Arc<Shared>, id: String, pair: Pair, order: Order, seed: u32) {
-    let pair = Arc::new(pair);
-    let mut clips = Vec::new();
-    let mut outcome = Ok(());
-    for sample in 0..order.samples {
-        let spec = ClipSpec {
-            size: order.size,
-            seconds: order.seconds,
-            audio: order.audio,
-            seed: u64::from(seed) + u64::from(sample),
-        };
-        let progress = {
-            let (shared, id, samples) = (Arc::clone(&shared), id.clone(), order.samples as f32);
-            move |part: f32| shared.tasks.progress(&id, (sample as f32 + part) / samples)
-        };
-        match shared.clips.make(Arc::clone(&pair), spec, || shared.tasks.begin(&id), progress).await {
-            Ok(clip) => clips.push(clip),
-            Err(why) => {
-                outcome = Err(why);
-                break;
-            }
-        }
-    }
-    drop(pair);
-    shared.tasks.finish(&id, outcome.map(|()| clips));
 }
 
 async fn task_result(
@@ -144,7 +99,7 @@ async fn task_result(
     headers: HeaderMap,
     query: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, ApiError> {
-    authorize(&shared.api_key, &headers)?;
+    authorize(&shared.keys, &headers)?;
     let Query(query) = query.map_err(|e| ApiError::invalid(e.body_text()))?;
     let mut ids = query.iter().filter(|(name, _)| name == "task_id").map(|(_, id)| id);
     let id = match (ids.next(), ids.next()) {
@@ -152,12 +107,16 @@ async fn task_result(
         (None, _) => return Err(ApiError::invalid("task_id: is missing, and it is required")),
         (Some(_), Some(_)) => return Err(ApiError::invalid("task_id: came more than once")),
     };
-    let result = shared.tasks.answer(id, |clip| shared.links.to(clip), shared.links.ttl());
+    let (now, began) = (shared.clock.now(), shared.clock.began());
+    let link = |sample| shared.links.to(id, sample, began + now);
+    let millis = now.as_millis().try_into().unwrap_or(u64::MAX);
+    let result = shared.tasks.with(id, |task| task.answer(millis, began, link, shared.links.ttl()));
     let unknown = || ApiError::new(StatusCode::NOT_FOUND, "TASK_NOT_FOUND", "task not found");
     result.map(|result| answer(&result)).ok_or_else(unknown)
 }
 
-fn authorize(api_key: &str, headers: &HeaderMap) -> Result<(), ApiError> {
+/// The key that came.
+fn authorize<'a>(keys: &'a [String], headers: &HeaderMap) -> Result<&'a str, ApiError> {
     let odd = |message: &str| ApiError::new(StatusCode::UNAUTHORIZED, "FAILED_TO_AUTH", message);
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -167,10 +126,9 @@ fn authorize(api_key: &str, headers: &HeaderMap) -> Result<(), ApiError> {
     if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() {
         return Err(odd("the Authorization header cannot be read: it must be Bearer, a space, the API key"));
     }
-    if key != api_key {
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "INVALID_API_KEY", "the API key is not this sandbox's"));
-    }
-    Ok(())
+    let own = keys.iter().find(|own| *own == key);
+    let other = || ApiError::new(StatusCode::FORBIDDEN, "INVALID_API_KEY", "the API key is not this sandbox's");
+    own.map(String::as_str).ok_or_else(other)
 }
 
 fn is_json(headers: &HeaderMap) -> Result<(), ApiError> {
@@ -213,19 +171,6 @@ fn answer(body: &Value) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 
-fn random<const N: usize>() -> Result<[u8; N], ApiError> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|e| ApiError::internal(format!("no random numbers: {e}")))?;
-    Ok(bytes)
-}
-
-/// Version 4, variant 1.
-fn uuid() -> Result<String, ApiError> {
-    let bits = u128::from_be_bytes(random()?) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
-    let hex = format!("{bits:032x}");
-    Ok(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]))
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -236,14 +181,5 @@ mod tests {
         let document: Value = serde_json::from_str(include_str!("openapi.json")).unwrap();
         let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
         assert_eq!(paths, [TASK_RESULT, SUBMIT]);
-    }
-
-    #[test]
-    fn ids_are_version_4_uuids() {
-        let id = uuid().unwrap();
-        let dashes: Vec<usize> = id.match_indices('-').map(|(at, _)| at).collect();
-        assert_eq!((id.len(), dashes), (36, vec![8, 13, 18, 23]));
-        assert_eq!(&id[14..15], "4");
-        assert!("89ab".contains(&id[19..20]), "{id}");
     }
 }

@@ -11,6 +11,7 @@ use highwayapi_render::{ClipSpec, Scene, Size};
 use sha2::{Digest, Sha256};
 use tokio::sync::{OnceCell, Semaphore};
 
+use crate::hex;
 use crate::pictures::{Content, Stored};
 
 /// Bytes of clips kept on disk; over that the oldest are forgotten.
@@ -39,17 +40,14 @@ pub(crate) struct Pair {
     pub(crate) last: Arc<Stored>,
 }
 
-impl Pair {
-    /// The same for the same pictures and spec, whatever the task.
-    fn clip_id(&self, spec: &ClipSpec) -> String {
-        let mut digest = Sha256::new_with_prefix(self.first.content).chain_update(self.last.content);
-        for part in
-            [spec.size.width().into(), spec.size.height().into(), spec.seconds.into(), spec.audio.into(), spec.seed]
-        {
-            digest.update(part.to_be_bytes());
-        }
-        digest.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+/// The same for the same pictures and spec, whatever the task.
+pub(crate) fn id(first: &Content, last: &Content, spec: &ClipSpec) -> String {
+    let mut digest = Sha256::new_with_prefix(first).chain_update(last);
+    for part in [spec.size.width().into(), spec.size.height().into(), spec.seconds.into(), spec.audio.into(), spec.seed]
+    {
+        digest.update(part.to_be_bytes());
     }
+    hex::encode(&digest.finalize()[..16])
 }
 
 /// What makes a scene: both pictures and the size.
@@ -102,7 +100,11 @@ impl Clips {
         self.turns.close();
     }
 
-    /// The id of the clip, once it is there. Whoever asks for a clip that somebody else is
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.turns.is_closed()
+    }
+
+    /// The clip, once it is there. Whoever asks for a clip that somebody else is
     /// rendering waits for that one.
     pub(crate) async fn make(
         self: &Arc<Self>,
@@ -110,8 +112,8 @@ impl Clips {
         spec: ClipSpec,
         begin: impl FnOnce(),
         progress: impl Fn(f32) + Send + Sync + 'static,
-    ) -> Result<String, String> {
-        let id = pair.clip_id(&spec);
+    ) -> Result<Clip, String> {
+        let id = id(&pair.first.content, &pair.last.content, &spec);
         let cell = Arc::clone(self.kept().cells.entry(id.clone()).or_default());
         let clip = cell.get_or_try_init(async || {
             let _turn = self.turns.acquire().await.map_err(|_| "the sandbox is stopping".to_owned())?;
@@ -123,7 +125,7 @@ impl Clips {
             Ok(clip)
         });
         match clip.await {
-            Ok(_) => Ok(id),
+            Ok(clip) => Ok(clip.clone()),
             Err(why) => {
                 let mut kept = self.kept();
                 // Somebody else may have had more luck with it.
@@ -147,8 +149,8 @@ impl Clips {
         std::fs::write(&path, &clip).map_err(|e| format!("the clip could not be written: {e}"))?;
         self.rendered.fetch_add(1, Ordering::Relaxed);
         let digest = Sha256::digest(&clip);
-        let etag: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-        let (etag, digest) = (format!("\"{etag}\""), format!("sha-256=:{}:", STANDARD.encode(digest)));
+        let (etag, digest) =
+            (format!("\"{}\"", hex::encode(&digest[..16])), format!("sha-256=:{}:", STANDARD.encode(digest)));
         Ok(Clip { path, length: clip.len() as u64, etag, digest })
     }
 
@@ -205,7 +207,7 @@ mod tests {
             .unwrap();
         let dir = tempfile::tempdir().unwrap();
         let pictures = Pictures::new(dir.path(), 1 << 20);
-        let stored = pictures.store("image", &png).unwrap();
+        let stored = pictures.store("image", &png, || false).unwrap();
         let pair = Pair { first: Arc::clone(&stored), last: stored };
         let clips = Clips::new(dir.path().to_owned());
         let size = |n: u32| Size::new(64 + 2 * n, 64).unwrap();

@@ -1,8 +1,7 @@
 //! The sandbox's own time: as the machine's, quicker or slower, or moved by hand.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
@@ -23,21 +22,26 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// The time that a sandbox lives in: all times of its answers, the expiry of its links and the run times of its tasks.
 ///
-/// Clones are the same clock: a test keeps one and gives the other to [`Builder::clock`](crate::Builder::clock).
+/// For [`Builder::clock`](crate::Builder::clock). Clones are the same clock.
 #[derive(Clone)]
 pub struct Clock(Arc<Inner>);
 
 struct Inner {
     mode: Mode,
     speed: f64,
-    /// When the clock began, by the machine's clock.
-    started: Instant,
-    /// The virtual time since 1970 at which it began.
-    origin: Duration,
-    /// Nanoseconds that the origin was put later by `resume`.
-    skipped: AtomicU64,
+    beginning: Mutex<Beginning>,
     /// Virtual time since the beginning of a stepped clock.
     stepped: watch::Sender<Duration>,
+}
+
+/// How the virtual time follows from the machine's.
+#[derive(Clone, Copy)]
+struct Beginning {
+    /// Virtual time since 1970 at which the sandbox began.
+    unix: Duration,
+    /// Virtual time that had passed since then at the moment `started`.
+    passed: Duration,
+    started: Instant,
 }
 
 /// How a clock moves.
@@ -81,30 +85,47 @@ impl Clock {
         Err(Error::new(format!("speed: {speed} came, and it must be a number from {least} to {most}")))
     }
 
-    /// A clock that stands still at 2026-01-01T00:00:00Z until it is [advanced](Self::advance).
+    /// A clock that stands still at 2026-01-01T00:00:00Z until [`Sandbox::advance`](crate::Sandbox::advance) moves it.
     pub fn stepped() -> Self {
         Self::new(Mode::Stepped, 0.0)
     }
 
     fn new(mode: Mode, speed: f64) -> Self {
-        let system = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let origin = if mode == Mode::Stepped { STEPPED_START } else { system() };
-        let (started, skipped, stepped) = (Instant::now(), AtomicU64::new(0), watch::Sender::default());
-        Self(Arc::new(Inner { mode, speed, started, origin, skipped, stepped }))
+        let beginning = Mutex::new(Beginning::of(mode));
+        Self(Arc::new(Inner { mode, speed, beginning, stepped: watch::Sender::default() }))
     }
 
-    /// Virtual time since the clock began.
+    /// Virtual time since the sandbox began.
     pub fn now(&self) -> Duration {
-        match self.0.mode {
-            Mode::Real => self.0.started.elapsed(),
-            Mode::Scaled => self.0.started.elapsed().mul_f64(self.0.speed),
-            Mode::Stepped => *self.0.stepped.borrow(),
+        if self.0.mode == Mode::Stepped {
+            return *self.0.stepped.borrow();
         }
+        let beginning = self.beginning();
+        beginning.passed + beginning.started.elapsed().mul_f64(self.0.speed)
     }
 
     /// Virtual time since 1970.
     pub fn unix(&self) -> Duration {
-        self.0.origin + Duration::from_nanos(self.0.skipped.load(Ordering::Relaxed)) + self.now()
+        self.began() + self.now()
+    }
+
+    /// Virtual time since 1970 at which the sandbox began.
+    pub(crate) fn began(&self) -> Duration {
+        self.beginning().unix
+    }
+
+    /// The same in whole milliseconds.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.now().as_millis().try_into().unwrap_or(u64::MAX)
+    }
+
+    fn beginning(&self) -> Beginning {
+        *self.0.beginning.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, beginning: Beginning) {
+        *self.0.beginning.lock().unwrap_or_else(PoisonError::into_inner) = beginning;
+        self.0.stepped.send_replace(beginning.passed);
     }
 
     /// Moves a stepped clock on, and wakes who waits for that time.
@@ -112,7 +133,7 @@ impl Clock {
     /// # Errors
     ///
     /// When the clock moves by itself, or would come further than a hundred years from its beginning.
-    pub fn advance(&self, by: Duration) -> Result<(), Error> {
+    pub(crate) fn advance(&self, by: Duration) -> Result<(), Error> {
         if self.0.mode != Mode::Stepped {
             return Err(Error::new("the clock moves by itself: only a stepped clock can be advanced"));
         }
@@ -139,13 +160,19 @@ impl Clock {
         }
     }
 
-    /// Goes on from a time that a sandbox before this one has seen: time never goes back.
-    #[cfg_attr(not(test), allow(dead_code))]
-    pub(crate) fn resume(&self, unix: Duration) {
-        let behind = unix.saturating_sub(self.unix()).as_nanos().try_into().unwrap_or(u64::MAX);
-        // As far as the time since 1970 can be told in 64 bits of nanoseconds, and not into its overflow.
-        let most = FURTHEST.as_nanos() as u64;
-        self.0.skipped.fetch_add(behind.min(most), Ordering::Relaxed);
+    /// Goes on for a sandbox that began then and has seen `now`. A clock that moves by itself has moved meanwhile; a stepped
+    /// one stood still. Time never goes back.
+    pub(crate) fn resume(&self, began: Duration, now: Duration) {
+        let meanwhile = match self.0.mode {
+            Mode::Stepped => Duration::ZERO,
+            Mode::Real | Mode::Scaled => system().saturating_sub(began).mul_f64(self.0.speed),
+        };
+        self.begin(Beginning { unix: began, passed: now.max(meanwhile), started: Instant::now() });
+    }
+
+    /// Begins anew.
+    pub(crate) fn restart(&self) {
+        self.begin(Beginning::of(self.0.mode));
     }
 
     #[cfg_attr(not(test), allow(dead_code))]
@@ -158,6 +185,18 @@ impl Clock {
     pub(crate) fn speed(&self) -> f64 {
         self.0.speed
     }
+}
+
+impl Beginning {
+    fn of(mode: Mode) -> Self {
+        let unix = if mode == Mode::Stepped { STEPPED_START } else { system() };
+        Self { unix, passed: Duration::ZERO, started: Instant::now() }
+    }
+}
+
+/// The machine's time since 1970.
+fn system() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 impl Default for Clock {
@@ -215,12 +254,17 @@ mod tests {
     #[test]
     fn time_never_goes_back() {
         let clock = Clock::stepped();
-        clock.resume(STEPPED_START + HOUR);
-        assert_eq!((clock.now(), clock.unix()), (Duration::ZERO, STEPPED_START + HOUR));
-        clock.resume(STEPPED_START);
-        clock.resume(STEPPED_START + HOUR);
-        assert_eq!(clock.unix(), STEPPED_START + HOUR);
-        clock.resume(Duration::MAX);
-        assert!(clock.unix() > STEPPED_START + HOUR);
+        clock.resume(STEPPED_START, HOUR);
+        assert_eq!((clock.now(), clock.unix()), (HOUR, STEPPED_START + HOUR));
+        clock.restart();
+        assert_eq!((clock.now(), clock.unix()), (Duration::ZERO, STEPPED_START));
+
+        // It began an hour ago, and had come no further than that.
+        let clock = Clock::scaled(2.0).unwrap();
+        clock.resume(system() - HOUR, HOUR);
+        assert!((2 * HOUR..3 * HOUR).contains(&clock.now()), "{:?}", clock.now());
+        // The machine's clock was put back meanwhile.
+        clock.resume(system() + HOUR, HOUR);
+        assert!(clock.now() >= HOUR);
     }
 }

@@ -7,15 +7,24 @@ use jsonschema::{Draft, ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
 use crate::error::{ApiError, Error};
+use crate::ledger::RequestHash;
 
 const REQUEST: &str = "/components/schemas/FirstLastFrameRequest";
 
 /// Longest piece of what came that an error message repeats.
 const SHOWN: usize = 40;
 
+/// Unknown fields that a refusal lists; further ones are counted.
+const LISTED: usize = 5;
+
+/// How sibling endpoints of the same vendor spell "no people", and how this one does.
+const NO_PEOPLE: (&str, &str) = ("dont_allow", "disallow");
+
 /// What the contract says of a submit, ready to be asked.
 pub(crate) struct Contract {
     validator: Validator,
+    /// All that a request may have.
+    fields: Vec<String>,
     defaults: Map<String, Value>,
     max_picture: usize,
 }
@@ -31,6 +40,8 @@ pub(crate) struct Order {
     pub(crate) audio: bool,
     pub(crate) samples: u32,
     pub(crate) seed: Option<u32>,
+    /// What makes it the same request as another one, its pictures aside.
+    pub(crate) request: RequestHash,
 }
 
 impl Contract {
@@ -39,6 +50,7 @@ impl Contract {
             .map_err(|e| Error::new("openapi.json is not JSON").caused_by(e))?;
         let properties = document.pointer(REQUEST).and_then(|schema| schema["properties"].as_object());
         let properties = properties.ok_or_else(|| Error::new(format!("openapi.json has no {REQUEST}")))?;
+        let fields = properties.keys().cloned().collect();
         let mut defaults = Map::new();
         for (name, property) in properties {
             let target = property["$ref"].as_str().and_then(|at| document.pointer(at.strip_prefix('#')?));
@@ -55,7 +67,7 @@ impl Contract {
             .with_draft(Draft::Draft4)
             .build(&schema)
             .map_err(|e| Error::new("the schemas in openapi.json cannot be used").caused_by(e.to_string()))?;
-        Ok(Self { validator, defaults, max_picture })
+        Ok(Self { validator, fields, defaults, max_picture })
     }
 
     /// Most bytes of one decoded picture.
@@ -68,22 +80,29 @@ impl Contract {
         2 * self.max_picture.div_ceil(3) * 4 + (1 << 20)
     }
 
-    /// Every violation in one answer, or the order.
-    pub(crate) fn check(&self, body: &[u8]) -> Result<Order, ApiError> {
+    /// Every violation in one answer, or the order. Who is lenient lets pass what the contract does not speak of.
+    pub(crate) fn check(&self, body: &[u8], lenient: bool) -> Result<Order, ApiError> {
         let mut body: Value =
             serde_json::from_slice(body).map_err(|e| ApiError::invalid(format!("the body is not JSON: {e}")))?;
+        if lenient && body["person_generation"] == NO_PEOPLE.0 {
+            body["person_generation"] = NO_PEOPLE.1.into();
+        }
         let errors: Vec<_> = self.validator.iter_errors(&body).collect();
-        if !errors.is_empty() {
-            // Which values are allowed says more than of which type they are.
-            let named = |path: &Location| {
-                let is_enum = |e: &ValidationError<'_>| matches!(e.kind(), ValidationErrorKind::Enum { .. });
-                errors.iter().any(|e| is_enum(e) && e.instance_path() == path)
-            };
-            let is_type = |e: &ValidationError<'_>| matches!(e.kind(), ValidationErrorKind::Type { .. });
-            let complaints = errors.iter().filter(|e| !(is_type(e) && named(e.instance_path())));
-            let complaints: Vec<String> = complaints.map(complaint).collect();
+        // Which values are allowed says more than of which type they are.
+        let named = |path: &Location| {
+            let is_enum = |e: &ValidationError<'_>| matches!(e.kind(), ValidationErrorKind::Enum { .. });
+            errors.iter().any(|e| is_enum(e) && e.instance_path() == path)
+        };
+        let is_type = |e: &ValidationError<'_>| matches!(e.kind(), ValidationErrorKind::Type { .. });
+        let complaints = errors.iter().filter(|e| !(is_type(e) && named(e.instance_path())));
+        let mut complaints: Vec<String> = complaints.map(complaint).collect();
+        if !lenient {
+            complaints.extend(self.unknown(&body));
+        }
+        if !complaints.is_empty() {
             return Err(ApiError::invalid(complaints.join("; ")));
         }
+        drop(errors);
         let fields = body.as_object_mut().ok_or_else(|| ApiError::invalid("the body is not an object"))?;
         for (name, value) in &self.defaults {
             fields.entry(name).or_insert_with(|| value.clone());
@@ -91,9 +110,24 @@ impl Contract {
         // What fails below is in the contract and unknown here: a value was added to one side only.
         order(fields).ok_or_else(|| ApiError::internal("the contract allows a value that this sandbox does not know"))
     }
+
+    /// The contract's page lists all fields, and says nothing of others. A misspelt one would be paid for, and change
+    /// nothing.
+    fn unknown(&self, body: &Value) -> Option<String> {
+        let unknown = body.as_object()?.keys().filter(|name| !self.fields.contains(name));
+        let mut unknown: Vec<String> = unknown.map(|name| shortened(&Value::from(&name[..]))).collect();
+        let more = unknown.len().saturating_sub(LISTED);
+        unknown.truncate(LISTED);
+        let verb = if unknown.len() == 1 { "is no field" } else { "are no fields" };
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        let known = self.fields.join(", ");
+        let said = || format!("{}{more} {verb} of the request, which are {known}", unknown.join(", "));
+        (!unknown.is_empty()).then(said)
+    }
 }
 
 fn order(fields: &mut Map<String, Value>) -> Option<Order> {
+    let request = RequestHash::of_fields(fields);
     let number = |value: &Value| value.as_u64()?.try_into().ok();
     let size = match (fields.get("resolution")?.as_str()?, fields.get("aspect_ratio")?.as_str()?) {
         ("720p", "16:9") => Size::LANDSCAPE_720P,
@@ -120,6 +154,7 @@ fn order(fields: &mut Map<String, Value>) -> Option<Order> {
         audio: fields.get("generate_audio")?.as_bool()?,
         samples: number(fields.get("sample_count")?)?,
         seed,
+        request,
     })
 }
 
@@ -194,7 +229,7 @@ mod tests {
                         "image": "a", "last_image": "b", "prompt": "",
                         "resolution": resolution, "aspect_ratio": aspect_ratio, "duration_seconds": seconds,
                     });
-                    let order = contract.check(body.to_string().as_bytes()).unwrap();
+                    let order = contract.check(body.to_string().as_bytes(), false).unwrap();
                     assert_eq!(u64::from(order.seconds), seconds.as_u64().unwrap());
                 }
             }

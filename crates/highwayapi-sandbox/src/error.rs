@@ -54,6 +54,10 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, reason, message)
     }
 
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The body or a parameter is not what the contract says.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::bad_request("INVALID_REQUEST_BODY", message)

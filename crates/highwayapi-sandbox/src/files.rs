@@ -2,8 +2,7 @@
 
 use std::io::SeekFrom;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
@@ -11,16 +10,19 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::engine::{Engine, general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
+use reqwest::Url;
 use sha2::Sha256;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
-use crate::api::Shared;
 use crate::clip::Clip;
 use crate::error::{ApiError, Error};
+use crate::ledger::key_name;
+use crate::seed::Seed;
+use crate::shared::Shared;
 
-/// Makes and checks links.
+/// Makes and checks links. A link names a clip by its task and number, and never a file.
 pub(crate) struct Links {
     base_url: String,
     ttl: Duration,
@@ -28,10 +30,9 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    pub(crate) fn new(base_url: String, ttl: Duration) -> Result<Self, Error> {
-        let mut key = [0; 32];
-        getrandom::fill(&mut key).map_err(|e| Error::new("no random key for the links").caused_by(e))?;
-        let mac = Hmac::new_from_slice(&key).map_err(|e| Error::new("no key for the links").caused_by(e))?;
+    pub(crate) fn new(base_url: String, ttl: Duration, seed: &Seed) -> Result<Self, Error> {
+        let mac = Hmac::new_from_slice(&seed.bytes("links", 0));
+        let mac = mac.map_err(|e| Error::new("no key for the links").caused_by(e))?;
         Ok(Self { base_url, ttl, mac })
     }
 
@@ -39,56 +40,75 @@ impl Links {
         self.ttl.as_secs()
     }
 
-    pub(crate) fn to(&self, clip: &str) -> String {
-        let expires = seconds_now().saturating_add(self.ttl());
-        let signature = URL_SAFE_NO_PAD.encode(self.mac(clip, expires).finalize().into_bytes());
-        format!("{}/files/{clip}.mp4?expires={expires}&signature={signature}", self.base_url)
+    /// Good from `now` on, a time since 1970.
+    pub(crate) fn to(&self, task_id: &str, sample: u32, now: Duration) -> String {
+        let path = format!("/files/{task_id}-{}.mp4", sample + 1);
+        let expires = now.as_secs().saturating_add(self.ttl());
+        let signature = URL_SAFE_NO_PAD.encode(self.mac(&path, expires).finalize().into_bytes());
+        format!("{}{path}?expires={expires}&signature={signature}", self.base_url)
     }
 
-    /// The clip that a link names, if it is one of ours and still valid.
-    fn check(&self, name: &str, query: &str) -> Result<String, ApiError> {
+    /// The task and the clip of it that a link names, if it is one of ours and still valid.
+    fn check<'a>(&self, name: &'a str, query: &str, now: Duration) -> Result<(&'a str, u32), ApiError> {
         let forbidden = |reason, message: &str| ApiError::new(StatusCode::FORBIDDEN, reason, message);
         let invalid = || forbidden("INVALID_LINK", "the link is not as it was given: its signature does not fit");
         let mut values = query.split('&').filter_map(|pair| pair.split_once('='));
         let mut value = |wanted: &str| values.find(|(key, _)| *key == wanted).map(|(_, value)| value);
         let expires: u64 = value("expires").and_then(|text| text.parse().ok()).ok_or_else(invalid)?;
         let signature = value("signature").and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).ok_or_else(invalid)?;
-        let clip = name.strip_suffix(".mp4").ok_or_else(invalid)?;
         // In constant time.
-        self.mac(clip, expires).verify_slice(&signature).map_err(|_| invalid())?;
-        if seconds_now() >= expires {
+        self.mac(&format!("/files/{name}"), expires).verify_slice(&signature).map_err(|_| invalid())?;
+        if now.as_secs() >= expires {
             return Err(forbidden("LINK_EXPIRED", "the link has expired: ask task-result again for a fresh one"));
         }
-        Ok(clip.to_owned())
+        let clip = name.strip_suffix(".mp4").and_then(|clip| clip.rsplit_once('-'));
+        let clip = clip.and_then(|(task_id, number)| Some((task_id, number.parse::<u32>().ok()?.checked_sub(1)?)));
+        clip.ok_or_else(invalid)
     }
 
-    fn mac(&self, clip: &str, expires: u64) -> Hmac<Sha256> {
-        self.mac.clone().chain_update(format!("/files/{clip}.mp4?expires={expires}"))
+    fn mac(&self, path: &str, expires: u64) -> Hmac<Sha256> {
+        self.mac.clone().chain_update(format!("{path}?expires={expires}"))
     }
 }
 
-fn seconds_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+/// Where a key came with a request for a file, and which. An `Authorization` header holds one, whatever it says.
+fn leaked(keys: &[String], headers: &HeaderMap, query: &str) -> Option<(String, String)> {
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        let key = value.rsplit(' ').next().unwrap_or_default().to_owned();
+        return Some(("an Authorization header came with a result link: the API key".to_owned(), key));
+    }
+    let known = |text: &str| keys.iter().find(|key| *key == text).cloned();
+    for (name, value) in headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        if let Some(key) = value.split([' ', ';', ',', '=', '"']).find_map(known) {
+            return Some((format!("the API key came with a result link, in the header {name}: it"), key));
+        }
+    }
+    // Decoded as a form; the host matters not.
+    let url = Url::parse(&format!("http://localhost/?{query}")).ok()?;
+    url.query_pairs().find_map(|(name, value)| {
+        let key = known(&value).or_else(|| known(&name))?;
+        Some(("the API key came with a result link, in its query: it".to_owned(), key))
+    })
 }
 
-/// `GET` and `HEAD` of a link.
+/// `GET` and `HEAD` of a link. A clip that nobody has asked for yet is rendered first.
 pub(crate) async fn serve(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    if headers.contains_key(header::AUTHORIZATION) {
-        shared.leaked_keys.fetch_add(1, Ordering::Relaxed);
-        return Err(ApiError::bad_request(
-            "API_KEY_LEAKED",
-            "an Authorization header came with a result link: the API key was sent to the file host and has leaked; \
-             links are signed, and need no key",
-        ));
+    let query = query.unwrap_or_default();
+    if let Some((what, key)) = leaked(&shared.keys, &headers, &query) {
+        shared.leaked(&key_name(&key), &format!("/files/{name}"));
+        let message = format!("{what} was sent to the file host and has leaked; links are signed, and need no key");
+        return Err(ApiError::bad_request("API_KEY_LEAKED", message));
     }
-    let id = shared.links.check(&name, &query.unwrap_or_default())?;
+    let (task_id, sample) = shared.links.check(&name, &query, shared.clock.unix())?;
     let gone = || ApiError::new(StatusCode::NOT_FOUND, "FILE_NOT_FOUND", "the clip is no longer kept");
-    let clip = shared.clips.get(&id).ok_or_else(gone)?;
+    let clip = shared.clip(task_id, sample).await?;
     send(&clip, &headers).await.ok_or_else(gone)
 }
 

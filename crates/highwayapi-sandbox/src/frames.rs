@@ -1,12 +1,14 @@
 //! Image strings: from the request's text to a picture's bytes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use base64::engine::{Engine, Simd, general_purpose::PAD};
-use highwayapi_render::Picture;
+use highwayapi_render::{Picture, PictureKind, inspect};
 use reqwest::Url;
 
+use crate::addresses::{Addresses, Origin};
 use crate::error::{ApiError, Error};
 
 const FETCH_TIME: Duration = Duration::from_secs(20);
@@ -15,28 +17,21 @@ const FETCH_TIME: Duration = Duration::from_secs(20);
 pub(crate) struct Frames {
     /// None where nothing may be fetched: it reads all root certificates.
     http: Option<reqwest::Client>,
-    allowed: Vec<Origin>,
-    bare_base64: bool,
+    allowed: Arc<[Origin]>,
+    lenient: bool,
     max_bytes: usize,
 }
 
-/// A host, or a host and port, or a scheme, host and port that pictures may be fetched from.
-struct Origin {
-    scheme: Option<String>,
-    host: String,
-    port: Option<u16>,
-}
-
 impl Frames {
-    pub(crate) fn new(allow_fetch: &[String], bare_base64: bool, max_bytes: usize) -> Result<Self, Error> {
-        let allowed = allow_fetch.iter().map(|text| Origin::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    pub(crate) fn new(allow_fetch: &[String], lenient: bool, max_bytes: usize) -> Result<Self, Error> {
+        let allowed = allow_fetch.iter().map(|text| Origin::parse(text)).collect::<Result<Arc<[_]>, _>>()?;
         let http = || {
             let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
-            let http = builder.timeout(FETCH_TIME).build();
+            let http = builder.timeout(FETCH_TIME).dns_resolver(Addresses(Arc::clone(&allowed))).build();
             http.map_err(|e| Error::new("the client that fetches pictures cannot be made").caused_by(e))
         };
         let http = if allowed.is_empty() { None } else { Some(http()?) };
-        Ok(Self { http, allowed, bare_base64, max_bytes })
+        Ok(Self { http, allowed, lenient, max_bytes })
     }
 
     /// Whether the string names a picture rather than holding it.
@@ -44,32 +39,9 @@ impl Frames {
         starts(text, "http://") || starts(text, "https://")
     }
 
-    /// The bytes that the string holds; not looked at yet.
+    /// The bytes that the string holds; not looked at yet, but for whether they are of the kind that the string says.
     pub(crate) fn decode(&self, field: &str, text: &str) -> Result<Vec<u8>, ApiError> {
-        let start = if starts(text, "data:") {
-            let comma = text.find(',').unwrap_or(text.len());
-            // Shown only if it is not one of these two, and then shortened.
-            let kind = &text["data:".len()..comma];
-            if comma == text.len() || !["image/png;base64", "image/jpeg;base64"].contains(&&*kind.to_lowercase()) {
-                let kind: String = kind.chars().take(40).collect();
-                return Err(not_an_image(
-                    field,
-                    format!(
-                        "a data URI that starts with \"data:{kind}\" is not taken; \
-                     it must start with \"data:image/png;base64,\" or \"data:image/jpeg;base64,\""
-                    ),
-                ));
-            }
-            comma + 1
-        } else if self.bare_base64 {
-            0
-        } else {
-            return Err(not_an_image(
-                field,
-                "neither a data URI (data:image/png;base64,…) nor an http(s) URL; \
-                 bare Base64 is taken only where Builder::accept_bare_base64 says so",
-            ));
-        };
+        let (kind, start) = self.announced(field, text)?;
         let encoded = &text.as_bytes()[start..];
         // Four characters are at most three bytes, at least one.
         if encoded.len() / 4 * 3 > self.max_bytes + 2 {
@@ -77,7 +49,43 @@ impl Frames {
         }
         let decoded = Simd::standard(PAD).decode(encoded);
         let decoded = decoded.map_err(|e| not_an_image(field, format!("the Base64 cannot be read: {e}")))?;
-        if decoded.len() > self.max_bytes { Err(too_large(field, self.max_bytes)) } else { Ok(decoded) }
+        if decoded.len() > self.max_bytes {
+            return Err(too_large(field, self.max_bytes));
+        }
+        match (kind, inspect(&decoded)) {
+            (Some(said), Ok((found, ..))) if said != found => {
+                let name = |kind| if kind == PictureKind::Png { "PNG" } else { "JPEG" };
+                let (said, found) = (name(said), name(found));
+                Err(not_an_image(field, format!("the data URI says {said}, and the picture is a {found}")))
+            }
+            _ => Ok(decoded),
+        }
+    }
+
+    /// Which kind of picture the string says that it holds, and where the Base64 begins.
+    fn announced(&self, field: &str, text: &str) -> Result<(Option<PictureKind>, usize), ApiError> {
+        if !starts(text, "data:") {
+            let what = "neither a data URI (data:image/png;base64,…) nor an http(s) URL; \
+                        bare Base64 is taken only where the sandbox is lenient";
+            return if self.lenient { Ok((None, 0)) } else { Err(not_an_image(field, what)) };
+        }
+        let comma = text.find(',').unwrap_or(text.len());
+        let head = text["data:".len()..comma].to_lowercase();
+        let kind = match (&head[..], comma < text.len()) {
+            ("image/png;base64", true) => Some(PictureKind::Png),
+            ("image/jpeg;base64", true) => Some(PictureKind::Jpeg),
+            (_, true) if self.lenient && head.ends_with(";base64") => None,
+            _ => {
+                // Never the whole of it: it may be the picture.
+                let head: String = text["data:".len()..comma].chars().take(40).collect();
+                let what = format!(
+                    "a data URI that starts with \"data:{head}\" is not taken; \
+                     it must start with \"data:image/png;base64,\" or \"data:image/jpeg;base64,\""
+                );
+                return Err(not_an_image(field, what));
+            }
+        };
+        Ok((kind.filter(|_| !self.lenient), comma + 1))
     }
 
     /// The bytes that the string names; not looked at yet.
@@ -151,64 +159,4 @@ fn root_cause(error: &dyn std::error::Error) -> String {
         cause = below;
     }
     cause.to_string()
-}
-
-impl Origin {
-    fn parse(text: &str) -> Result<Self, Error> {
-        let bad =
-            || Error::new(format!("{text:?} is not an address to fetch from: use host, host:port or http://host:port"));
-        let (scheme, rest) = match text.split_once("://") {
-            Some((scheme, rest)) => (Some(scheme.to_ascii_lowercase()), rest),
-            None => (None, text),
-        };
-        let url = Url::parse(&format!("{}://{rest}", scheme.as_deref().unwrap_or("http"))).map_err(|_| bad())?;
-        let host = url.host_str().filter(|_| matches!(url.scheme(), "http" | "https")).ok_or_else(bad)?;
-        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() || rest.contains('@') {
-            return Err(bad());
-        }
-        // `http://host` means its port 80; a mere `host` means any port.
-        let says_port = rest.rsplit(']').next().is_some_and(|end| end.contains(':'));
-        let port = (says_port || scheme.is_some()).then(|| url.port_or_known_default()).flatten();
-        Ok(Self { host: host.to_owned(), port, scheme })
-    }
-
-    fn covers(&self, url: &Url) -> bool {
-        self.scheme.as_deref().is_none_or(|scheme| scheme == url.scheme())
-            && url.host_str() == Some(&self.host)
-            && (self.port.is_none() || self.port == url.port_or_known_default())
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_covers_what_it_says_and_no_more() {
-        let covers = |allowed: &str, url: &str| Origin::parse(allowed).unwrap().covers(&url.parse().unwrap());
-        for (allowed, url) in [
-            ("example.com", "http://example.com/a.png"),
-            ("EXAMPLE.com", "https://example.com:8443/a.png?x"),
-            ("example.com:80", "http://example.com/"),
-            ("http://example.com", "http://example.com:80/"),
-            ("[::1]:9", "http://[::1]:9/"),
-            ("[::1]", "http://[::1]:9/"),
-        ] {
-            assert!(covers(allowed, url), "{allowed} {url}");
-        }
-        for (allowed, url) in [
-            ("example.com", "http://example.com.evil.org/"),
-            ("example.com", "http://sub.example.com/"),
-            ("example.com", "http://example.com@evil.org/"),
-            ("example.com:80", "http://example.com:81/"),
-            ("http://example.com", "https://example.com/"),
-            ("http://example.com", "http://example.com:81/"),
-        ] {
-            assert!(!covers(allowed, url), "{allowed} {url}");
-        }
-        for bad in ["", "http://", "ftp://example.com", "example.com/path", "a b", "user@example.com"] {
-            assert!(Origin::parse(bad).is_err(), "{bad}");
-        }
-    }
 }

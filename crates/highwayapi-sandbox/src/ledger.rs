@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 pub use self::assertions::Assertions;
-pub(crate) use self::assertions::{Checked, Verdict};
+pub(crate) use self::assertions::Checked;
 use crate::pictures::Content;
 
 /// Submits that are kept one by one, and requests of a key that are recognised when they come again. The totals count on
@@ -37,7 +37,8 @@ pub(crate) struct RequestHash([u8; 32]);
 impl RequestHash {
     /// Of the fields of a body, its pictures aside; defaults have to be filled in.
     pub(crate) fn of_fields(fields: &Map<String, Value>) -> Self {
-        let others: BTreeMap<_, _> = fields.iter().filter(|(name, _)| !matches!(&name[..], "image" | "last_image")).collect();
+        let others: BTreeMap<_, _> =
+            fields.iter().filter(|(name, _)| !matches!(&name[..], "image" | "last_image")).collect();
         Self(Sha256::digest(json!(others).to_string()).into())
     }
 
@@ -46,7 +47,7 @@ impl RequestHash {
         Self(Sha256::new_with_prefix(self.0).chain_update(first).chain_update(last).finalize().into())
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; 32];
         if text.len() != 64 || !text.is_ascii() {
             return None;
@@ -70,6 +71,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// A submit that was accepted, and so would have been billed, whatever becomes of its task.
 pub(crate) struct Submit<'a> {
+    /// Its name, not the key itself.
     pub(crate) key: &'a str,
     pub(crate) task_id: &'a str,
     pub(crate) request: RequestHash,
@@ -145,7 +147,7 @@ impl Ledger {
     pub(crate) fn submit(&self, submit: &Submit<'_>) {
         self.books().enter(Entry {
             number: 0,
-            key: key_name(submit.key),
+            key: submit.key.to_owned(),
             task_id: submit.task_id.to_owned(),
             request: submit.request,
             clips: submit.clips,
@@ -154,7 +156,7 @@ impl Ledger {
         });
     }
 
-    /// Writes down that a key was sent to the file host, where it has no business.
+    /// Writes down that the key of this name was sent to the file host, where it has no business.
     pub(crate) fn key_leaked(&self, key: &str, path: &str, at: Duration) {
         let mut books = self.books();
         books.leaked += 1;
@@ -162,7 +164,7 @@ impl Ledger {
             books.leaks.pop_front();
         }
         let path = path.chars().take(200).collect();
-        books.leaks.push_back(Leak { key: key_name(key), path, at });
+        books.leaks.push_back(Leak { key: key.to_owned(), path, at });
     }
 
     /// Of one key, by its name, or of all.
@@ -184,25 +186,19 @@ impl Ledger {
     pub(crate) fn to_json(&self) -> Value {
         let books = self.books();
         let totals = books.totals(None);
-        let mut repeated = books.repeated_tasks();
-        let account = |(name, account): (&String, &Account)| {
+        let tasks = books.repeated_tasks();
+        let mut keys = Vec::new();
+        for (name, account) in &books.accounts {
             let mut times: Vec<_> = account.times.iter().filter(|(_, times)| **times > 1).collect();
             times.sort_unstable();
             let duplicate = |(request, times): (&RequestHash, &u32)| {
-                let tasks = repeated.remove(&(&name[..], *request)).unwrap_or_default();
-                json!({ "request": request.to_string(), "times": times, "task_ids": tasks })
+                let tasks = tasks.get(&(name, *request));
+                json!({ "request": request.to_string(), "times": times, "task_ids": tasks.into_iter().flatten().collect::<Vec<_>>() })
             };
-            let duplicates: Vec<Value> = times.into_iter().take(MAX_LISTED).map(duplicate).collect();
-            json!({
-                "key": name,
-                "submits": account.submits,
-                "clips": account.clips,
-                "seconds": account.seconds,
-                "repeated": account.repeated,
-                "unremembered": account.unremembered,
-                "duplicates": duplicates,
-            })
-        };
+            let mut shown = account.to_json(name);
+            shown["duplicates"] = times.into_iter().take(MAX_LISTED).map(duplicate).collect();
+            keys.push(shown);
+        }
         json!({
             "submits": totals.submits,
             "clips": totals.clips,
@@ -210,31 +206,24 @@ impl Ledger {
             "repeated": totals.repeated,
             "unremembered": totals.unremembered,
             "leaked": totals.leaked,
-            "keys": books.accounts.iter().map(account).collect::<Vec<_>>(),
+            "keys": keys,
             "leaks": books.leaks.iter().map(Leak::to_json).collect::<Vec<_>>(),
         })
     }
 
-    /// The newest submits, the newest first.
-    pub(crate) fn newest(&self, limit: usize) -> Vec<Value> {
-        self.books().entries.iter().rev().take(limit).map(Entry::to_json).collect()
+    /// The submits whose number is below `before`, the newest first.
+    pub(crate) fn newest(&self, before: u64, limit: usize) -> Vec<Value> {
+        let books = self.books();
+        let earlier = books.entries.iter().rev().skip_while(|entry| entry.number >= before);
+        earlier.take(limit).map(Entry::to_json).collect()
     }
 
     /// Everything, so that [`import`](Self::import) gives the same ledger.
     pub(crate) fn export(&self) -> Value {
         let books = self.books();
-        let account = |(name, account): (&String, &Account)| {
-            json!({
-                "key": name,
-                "submits": account.submits,
-                "clips": account.clips,
-                "seconds": account.seconds,
-                "repeated": account.repeated,
-                "unremembered": account.unremembered,
-            })
-        };
+        let accounts = books.accounts.iter().map(|(name, account)| account.to_json(name));
         json!({
-            "accounts": books.accounts.iter().map(account).collect::<Vec<_>>(),
+            "accounts": accounts.collect::<Vec<_>>(),
             "entries": books.entries.iter().map(Entry::to_json).collect::<Vec<_>>(),
             "leaked": books.leaked,
             "leaks": books.leaks.iter().map(Leak::to_json).collect::<Vec<_>>(),
@@ -300,7 +289,7 @@ impl Books {
     }
 
     /// The tasks of every request that was billed more than once.
-    fn repeated_tasks(&self) -> HashMap<(&str, RequestHash), Vec<&str>> {
+    fn repeated_tasks(&self) -> HashMap<(&String, RequestHash), Vec<&str>> {
         let mut tasks: HashMap<_, Vec<&str>> = HashMap::new();
         if self.accounts.values().all(|account| account.repeated == 0) {
             return tasks;
@@ -310,7 +299,7 @@ impl Books {
             account.and_then(|account| account.times.get(&entry.request)).is_some_and(|times| *times > 1)
         };
         for entry in self.entries.iter().filter(again) {
-            let listed = tasks.entry((&entry.key[..], entry.request)).or_default();
+            let listed = tasks.entry((&entry.key, entry.request)).or_default();
             if listed.len() < MAX_LISTED {
                 listed.push(&entry.task_id);
             }
@@ -320,6 +309,17 @@ impl Books {
 }
 
 impl Account {
+    fn to_json(&self, name: &str) -> Value {
+        json!({
+            "key": name,
+            "submits": self.submits,
+            "clips": self.clips,
+            "seconds": self.seconds,
+            "repeated": self.repeated,
+            "unremembered": self.unremembered,
+        })
+    }
+
     fn enter(&mut self, entry: &Entry) {
         self.submits += 1;
         self.clips += u64::from(entry.clips);
@@ -390,7 +390,14 @@ mod tests {
     fn submit(ledger: &Ledger, key: &str, n: u64) {
         let task_id = &format!("task {n}");
         let at = Duration::from_millis(n);
-        ledger.submit(&Submit { key, task_id, request: request(n % 100_000), clips: 2, seconds: 8, at });
+        ledger.submit(&Submit {
+            key: &key_name(key),
+            task_id,
+            request: request(n % 100_000),
+            clips: 2,
+            seconds: 8,
+            at,
+        });
     }
 
     #[test]
@@ -414,11 +421,15 @@ mod tests {
         for (key, n) in [("sandbox-key", 1), ("sandbox-key", 2), ("sandbox-key", 1), ("other-key", 1)] {
             submit(&ledger, key, n);
         }
-        ledger.key_leaked("other-key", "/files/a.mp4", Duration::from_secs(1));
+        ledger.key_leaked(&key_name("other-key"), "/files/a.mp4", Duration::from_secs(1));
         let shown = ledger.to_json();
         assert!(!shown.to_string().contains("-key"), "{shown}");
         let other = &shown["keys"][0];
-        assert_eq!((&other["submits"], &other["duplicates"]), (&json!(1), &json!([])), "the other account's is no repeat");
+        assert_eq!(
+            (&other["submits"], &other["duplicates"]),
+            (&json!(1), &json!([])),
+            "the other account's is no repeat"
+        );
         let account = &shown["keys"][1];
         assert_eq!(account["key"], key_name("sandbox-key"));
         assert_eq!((&account["submits"], &account["clips"], &account["seconds"]), (&json!(3), &json!(6), &json!(48)));
@@ -427,7 +438,7 @@ mod tests {
         assert_eq!((&shown["submits"], &shown["leaked"]), (&json!(4), &json!(1)));
         let leaked = |key: &str| ledger.totals(Some(&key_name(key))).leaked;
         assert_eq!((leaked("other-key"), leaked("sandbox-key")), (1, 0));
-        assert_eq!(ledger.newest(2)[0]["number"], 4);
+        assert_eq!(ledger.newest(4, 2)[0]["number"], 3);
     }
 
     #[test]
@@ -438,7 +449,8 @@ mod tests {
         assert_eq!((totals.submits, totals.clips, totals.seconds, totals.repeated), (100_005, 200_010, 1_600_080, 5));
         assert_eq!(ledger.books().entries.len(), MAX_KEPT);
         let full = RequestHash::of_fields(&Map::new());
-        let submit = Submit { key: "k", task_id: "t", request: full, clips: 1, seconds: 4, at: Duration::ZERO };
+        let key = &key_name("k");
+        let submit = Submit { key, task_id: "t", request: full, clips: 1, seconds: 4, at: Duration::ZERO };
         ledger.submit(&submit);
         ledger.submit(&submit);
         assert_eq!((ledger.totals(None).repeated, ledger.totals(None).unremembered), (5, 2));
@@ -448,7 +460,7 @@ mod tests {
         let sums = |totals: Totals| (totals.submits, totals.clips, totals.seconds, totals.repeated);
         assert_eq!(sums(later.totals(None)), sums(ledger.totals(None)));
         assert!(later.totals(None).unremembered >= 2, "what is not known is never taken for known");
-        assert_eq!(later.newest(1)[0]["number"], ledger.newest(1)[0]["number"]);
+        assert_eq!(later.newest(u64::MAX, 1)[0]["number"], ledger.newest(u64::MAX, 1)[0]["number"]);
         assert_eq!(later.import(&json!({})), None);
         assert_eq!(later.totals(None).submits, 100_007);
     }

@@ -18,7 +18,9 @@
 
 #![forbid(unsafe_code)]
 
+mod addresses;
 mod api;
+mod builder;
 pub mod cassette;
 mod clip;
 mod clock;
@@ -26,62 +28,67 @@ mod contract;
 mod error;
 mod files;
 mod frames;
-mod pictures;
+mod hex;
 #[allow(dead_code)]
+mod ledger;
+mod pictures;
+mod run_time;
 mod seed;
+mod shared;
+mod state;
 mod tasks;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::serve::ListenerExt;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::api::Shared;
+pub use crate::builder::Builder;
 use crate::clip::Clips;
 pub use crate::clock::Clock;
 use crate::contract::Contract;
 pub use crate::error::Error;
 use crate::files::Links;
 use crate::frames::Frames;
+use crate::ledger::Ledger;
 use crate::pictures::Pictures;
-pub use crate::tasks::Accepted;
+pub use crate::run_time::RunTime;
+use crate::seed::Seed;
+use crate::shared::Shared;
+use crate::state::Log;
 use crate::tasks::Tasks;
+pub use crate::tasks::{Accepted, TaskView};
 
-/// Bytes of pictures that waiting tasks may hold on disk, each content counted once.
+/// Bytes of pictures that tasks may hold on disk, each content counted once.
 const MAX_PICTURES: u64 = 4 << 30;
 
 /// How long a stop waits for answers that are on their way.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// A running sandbox; dropping it stops it and removes its clips.
+/// A running sandbox; dropping it stops it and, unless it is kept in a folder, removes its files.
 ///
-/// It keeps 10,000 finished tasks and 2 GiB of clips (in a temporary directory) and forgets the oldest
-/// beyond that. At most 10,000 tasks with 4 GiB of pictures wait at once, and further submits are answered
-/// with 429. A picture that several tasks need is held once, and a clip that was asked for before is not
-/// rendered again; other clips are rendered as they were asked for, one at a time for every four cores.
+/// # Limits
+///
+/// - In memory: at most 10,000 tasks wait or run at once (further submits are answered with 429), and 10,000 finished ones
+///   are remembered; each takes one to five kilobytes. 128 MiB of request bodies are read at once, and two scenes of up to
+///   18 MB are kept for rendering.
+/// - On disk: 4 GiB of pictures, each content once, and 2 GiB of clips. Where there is no more room for pictures, the oldest
+///   finished tasks let go of theirs; where all tasks are waiting, further submits are answered with 429. The oldest clips are
+///   removed, and rendered once more when they are asked for as long as their pictures are there. In a folder of its own
+///   (see [`Builder::state`]) a log comes to that, of at most some 64 MiB beyond what is remembered.
+/// - A clip that was asked for before is not rendered again; other clips are rendered as they were asked for, one at a time
+///   for every four cores.
 pub struct Sandbox {
     base_url: String,
     shared: Arc<Shared>,
     stop: Option<oneshot::Sender<()>>,
     server: JoinHandle<std::io::Result<()>>,
-}
-
-/// How a sandbox shall be, where the defaults do not fit; from [`Sandbox::builder`].
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct Builder {
-    listen: SocketAddr,
-    public_url: Option<String>,
-    api_key: String,
-    link_ttl: Duration,
-    allow_fetch: Vec<String>,
-    bare_base64: bool,
-    max_open_tasks: usize,
 }
 
 impl Sandbox {
@@ -96,15 +103,7 @@ impl Sandbox {
 
     /// A sandbox that differs from the default.
     pub fn builder() -> Builder {
-        Builder {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            public_url: None,
-            api_key: "sandbox-key".to_owned(),
-            link_ttl: Duration::from_secs(3600),
-            allow_fetch: Vec::new(),
-            bare_base64: false,
-            max_open_tasks: tasks::MAX_OPEN,
-        }
+        Builder::new()
     }
 
     /// Where it listens, such as `http://127.0.0.1:49152`; no slash at the end.
@@ -112,9 +111,62 @@ impl Sandbox {
         self.base_url.clone()
     }
 
-    /// The one key it takes.
+    /// The key it takes, or the first of those.
     pub fn api_key(&self) -> &str {
-        &self.shared.api_key
+        self.shared.keys.first().map(String::as_str).unwrap_or_default()
+    }
+
+    /// What all that is drawn follows from: with the same seed, clock and requests everything happens once more.
+    pub fn seed(&self) -> u64 {
+        self.shared.seed.value()
+    }
+
+    /// Moves a stepped clock on.
+    ///
+    /// # Errors
+    ///
+    /// When the clock moves by itself, or would come further than a hundred years from its beginning.
+    pub fn advance(&self, by: Duration) -> Result<(), Error> {
+        self.shared.advance(by)
+    }
+
+    /// The tasks that are remembered, the newest first.
+    pub fn tasks(&self) -> Vec<TaskView> {
+        self.shared.views(u64::MAX, |_| true, usize::MAX)
+    }
+
+    /// One task, if it is remembered.
+    pub fn task(&self, task_id: &str) -> Option<TaskView> {
+        self.shared.view(task_id)
+    }
+
+    /// Everything that another sandbox needs to go on from here: tasks, bills, counters, the clock, and pictures of up to
+    /// 64 MiB. Holds no key and no link.
+    ///
+    /// # Errors
+    ///
+    /// When there are more pictures, or one cannot be read.
+    pub fn export(&self) -> Result<Value, Error> {
+        self.shared.export()
+    }
+
+    /// Puts what another sandbox has [exported](Self::export) in the place of all that is here; to be called inside a Tokio
+    /// runtime. The seed stays this sandbox's own, and with it the key of its links.
+    ///
+    /// # Errors
+    ///
+    /// When it is no export; the message names the field that is wrong, and nothing was changed.
+    pub fn import(&self, export: &Value) -> Result<(), Error> {
+        self.shared.import(export)
+    }
+
+    /// Forgets all tasks and bills, counts from the beginning, and begins the clock anew.
+    ///
+    /// # Errors
+    ///
+    /// When that could not be written to disk.
+    pub fn reset(&self) -> Result<(), Error> {
+        self.shared.reset()
     }
 
     /// Submits that were accepted: what the service would have billed.
@@ -133,10 +185,9 @@ impl Sandbox {
         self.shared.clips.rendered()
     }
 
-    /// Requests for a clip that carried an `Authorization` header: at a real file host each of them
-    /// would have given the API key away.
+    /// Requests for a clip that carried the API key: at a real file host each of them would have given it away.
     pub fn leaked_keys(&self) -> u64 {
-        self.shared.leaked_keys.load(Ordering::Relaxed)
+        self.shared.ledger.totals(None).leaked
     }
 
     /// Returns only if the sandbox ceases to serve by itself.
@@ -153,7 +204,7 @@ impl Sandbox {
     }
 
     /// Takes no more requests, and returns when those on their way are answered, or after five
-    /// seconds. Tasks that wait or run are given up.
+    /// seconds. Tasks that wait or run are given up, or go on in the next sandbox in the same folder.
     pub async fn stop(mut self) {
         drop(self.stop.take());
         let _ = tokio::time::timeout(GRACE, &mut self.server).await;
@@ -163,9 +214,7 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         drop(self.stop.take());
-        self.shared.clips.stop();
-        // A clip that is just being rendered keeps `shared` alive; its directory goes now all the same.
-        let _ = std::fs::remove_dir_all(self.shared.dir.path());
+        self.shared.close();
     }
 }
 
@@ -176,80 +225,57 @@ impl std::fmt::Debug for Sandbox {
 }
 
 impl Builder {
-    /// Where to listen; port 0 takes a free one. Only who says so here is heard from other machines.
-    pub fn listen(mut self, address: SocketAddr) -> Self {
-        self.listen = address;
-        self
-    }
-
-    /// The start of result links, where clients reach the sandbox by another address than its own.
-    pub fn public_url(mut self, url: impl Into<String>) -> Self {
-        self.public_url = Some(url.into());
-        self
-    }
-
-    /// The only key that is taken; `sandbox-key` unless said otherwise.
-    pub fn api_key(mut self, key: impl Into<String>) -> Self {
-        self.api_key = key.into();
-        self
-    }
-
-    /// For how long a result link is good, in whole seconds; an hour unless said otherwise.
-    pub fn link_ttl(mut self, ttl: Duration) -> Self {
-        self.link_ttl = ttl;
-        self
-    }
-
-    /// Lets pictures be fetched from `host`, `host:port` or an origin such as `http://host:port`.
-    /// May be called several times. Without it no URL is fetched.
-    pub fn allow_fetch(mut self, address: impl Into<String>) -> Self {
-        self.allow_fetch.push(address.into());
-        self
-    }
-
-    /// Whether a picture may come as Base64 without `data:image/…;base64,` before it. Not unless
-    /// said otherwise: the service was seen to refuse it.
-    pub fn accept_bare_base64(mut self, accept: bool) -> Self {
-        self.bare_base64 = accept;
-        self
-    }
-
-    /// How many tasks may wait or run at once, 10,000 unless said otherwise.
-    pub fn max_open_tasks(mut self, most: usize) -> Self {
-        self.max_open_tasks = most;
-        self
-    }
-
     /// Starts it; to be called inside a Tokio runtime.
     ///
     /// # Errors
     ///
-    /// When it cannot listen there, an address of [`allow_fetch`](Self::allow_fetch) is none, or
-    /// there is no temporary directory or random number to be had.
+    /// When it cannot listen there, an address of [`allow_fetch`](Self::allow_fetch) is none, the folder of
+    /// [`state`](Self::state) is in use or holds something else, or there is no temporary directory to be had.
     pub async fn start(self) -> Result<Sandbox, Error> {
         let contract = Contract::load()?;
-        let frames = Frames::new(&self.allow_fetch, self.bare_base64, contract.max_picture())?;
-        let dir = private_dir().map_err(|e| {
-            let place = std::env::temp_dir();
-            Error::new(format!("no directory for the clips can be made in {}", place.display())).caused_by(e)
-        })?;
+        let frames = Frames::new(&self.allow_fetch, self.lenient, contract.max_picture())?;
+        let kept = self.state.as_deref().map(Log::open).transpose()?;
+        let (log, before) = kept.map_or((None, None), |(log, before)| (Some(log), before));
+        let dir = if log.is_none() { Some(temporary_dir()?) } else { None };
+        let root = dir.as_ref().map(tempfile::TempDir::path).or(self.state.as_deref()).unwrap_or(Path::new(""));
+        // Clips are rendered again when they are asked for.
+        let _ = std::fs::remove_dir_all(root.join("clips"));
+        let (pictures, clips) = (shared::folder(root, "pictures")?, shared::folder(root, "clips")?);
+        let seed = match (self.seed, before.as_ref().map(|(document, _)| document.seed)) {
+            (Some(wanted), Some(found)) if wanted != found => {
+                return Err(Error::new(format!("seed: {wanted} came, and the folder's sandbox has {found}")));
+            }
+            (Some(seed), _) | (None, Some(seed)) => Seed::new(seed),
+            (None, None) => Seed::random()?,
+        };
         let cannot_listen = |e| Error::new(format!("cannot listen on {}", self.listen)).caused_by(e);
         let listener = TcpListener::bind(self.listen).await.map_err(cannot_listen)?;
         let base_url = format!("http://{}", reachable(listener.local_addr().map_err(cannot_listen)?));
         let link_base = self.public_url.unwrap_or_else(|| base_url.clone());
         let shared = Arc::new(Shared {
-            api_key: self.api_key,
+            keys: if self.api_keys.is_empty() { vec!["sandbox-key".to_owned()] } else { self.api_keys },
+            lenient: self.lenient,
+            seed,
+            clock: self.clock.unwrap_or_else(Clock::real),
+            queue_time: self.queue_time,
+            run_time: self.run_time,
             contract,
             frames,
-            pictures: Pictures::new(dir.path(), MAX_PICTURES),
+            pictures: Pictures::new(&pictures, MAX_PICTURES),
             tasks: Tasks::new(self.max_open_tasks),
-            clips: Arc::new(Clips::new(dir.path().to_owned())),
-            links: Links::new(link_base.trim_end_matches('/').to_owned(), self.link_ttl)?,
+            clips: Arc::new(Clips::new(clips)),
+            links: Links::new(link_base.trim_end_matches('/').to_owned(), self.link_ttl, &seed)?,
+            ledger: Ledger::default(),
+            log: log.map(Into::into),
             dir,
-            leaked_keys: AtomicU64::new(0),
             room: Semaphore::new(api::ROOM),
             decoders: Semaphore::new(std::thread::available_parallelism().map_or(1, Into::into)),
         });
+        if let Some((document, events)) = before {
+            shared.restore(document, events)?;
+            shared.pictures.sweep();
+        }
+        shared.write_down()?;
         // Without it small answers wait for the client's acknowledgement. That it may fail matters not.
         let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
         let (stop, stopped) = oneshot::channel::<()>();
@@ -260,11 +286,14 @@ impl Builder {
 }
 
 /// Pictures and clips are their user's: nobody else may look in.
-pub(crate) fn private_dir() -> std::io::Result<tempfile::TempDir> {
+pub(crate) fn temporary_dir() -> Result<tempfile::TempDir, Error> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-    builder.prefix("highway-sandbox-").tempdir()
+    builder.prefix("highway-sandbox-").tempdir().map_err(|e| {
+        let place = std::env::temp_dir();
+        Error::new(format!("no directory for the clips can be made in {}", place.display())).caused_by(e)
+    })
 }
 
 /// Every address is no address to connect to; loopback is one of them.
@@ -286,7 +315,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_left_on_disk() {
         let sandbox = Sandbox::start().await.unwrap();
-        let dir = sandbox.shared.dir.path().to_owned();
+        let dir = sandbox.shared.dir.as_ref().unwrap().path().to_owned();
         std::fs::write(dir.join("clip.mp4"), "").unwrap();
         // As a clip that is being rendered does.
         let shared = Arc::clone(&sandbox.shared);

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use crate::cassette::format::Link;
 use crate::cassette::json::replace;
+use crate::hex;
 
 /// Headers whose values are kept. All others are named, and their values are not: a header that nobody here has heard of
 /// may be a cookie, or name the account.
@@ -205,11 +206,7 @@ pub(crate) fn link(url: &Url) -> Link {
 
 /// SHA-256 in hexadecimal.
 pub(crate) fn digest(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&Sha256::digest(bytes))
 }
 
 #[cfg(test)]

@@ -9,9 +9,9 @@ use http_body_util::channel::Channel;
 use sha2::{Digest, Sha256};
 
 use crate::cassette::format::{Line, Video, videos};
-use crate::cassette::redact::hex;
 use crate::cassette::write::{Writer, private};
 use crate::error::Error;
+use crate::hex;
 
 /// Makes the folder beside the cassette, which only its owner can enter.
 pub(crate) fn folder(cassette: &Path) -> Result<PathBuf, Error> {
@@ -37,7 +37,7 @@ pub(crate) fn pass_on(n: u64, answer: reqwest::Response, writer: Arc<Writer>, ke
         if let (None, Some(path)) = (&kept, &path) {
             let _ = std::fs::remove_file(path);
         }
-        let sha256 = hex(&copy.digest.finalize());
+        let sha256 = hex::encode(&copy.digest.finalize());
         let told = Video { n, at_ms: writer.now(), length: copy.length, sha256, whole, kept };
         // Where the cassette can be written no more, the next request is refused.
         let _ = writer.write(&Line::Video(told));

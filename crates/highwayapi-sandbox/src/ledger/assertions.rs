@@ -114,7 +114,9 @@ impl Assertions {
             let Totals { repeated, unremembered, .. } = totals;
             let says = match (repeated, unremembered) {
                 (0, 0) => "no request was billed twice".to_owned(),
-                (0, _) => format!("{unremembered} submits came after more requests than are remembered: nobody can tell"),
+                (0, _) => {
+                    format!("{unremembered} submits came after more requests than are remembered: nobody can tell")
+                }
                 _ => format!("{repeated} submits were of a request that had been billed before"),
             };
             let (held, found) = ((repeated, unremembered) == (0, 0), json!(repeated));

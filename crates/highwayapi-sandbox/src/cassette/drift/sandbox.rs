@@ -1,6 +1,7 @@
 //! The same requests, asked of a sandbox in this process.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use reqwest::{Client, Method};
 use serde_json::Value;
@@ -12,8 +13,9 @@ use crate::cassette::drift::seen::{Call, Seen};
 use crate::cassette::drift::stand_in;
 use crate::cassette::format::Operation;
 use crate::cassette::redact::is_hidden;
+use crate::clock::Clock;
 use crate::error::Error;
-use crate::tasks::Tasks;
+use crate::tasks::Task;
 
 /// What depends on the service's own day, not on the request.
 const OF_THE_DAY: &[u16] = &[402, 408, 429, 500, 502, 503, 504];
@@ -27,7 +29,8 @@ struct Asked {
 }
 
 pub(crate) async fn check(seen: &Seen<'_>, findings: &mut Findings) -> Result<(), Error> {
-    let sandbox = Sandbox::start().await?;
+    // On a clock that stands still nothing is rendered.
+    let sandbox = Sandbox::builder().clock(Clock::stepped()).run_time(Duration::from_secs(1)).start().await?;
     let http = Client::builder().no_proxy().build();
     let http = http.map_err(|e| Error::new("the client for the sandbox cannot be made").caused_by(e))?;
     let failed = |e| Error::new("the sandbox in this process does not answer").caused_by(e);
@@ -59,18 +62,34 @@ pub(crate) async fn check(seen: &Seen<'_>, findings: &mut Findings) -> Result<()
 
 /// What the sandbox answers to a poll, in each state.
 fn every_state() -> Vec<Value> {
-    let tasks = Tasks::new(2);
-    let answer = |id| tasks.answer(id, |clip| format!("https://files.example/{clip}.mp4"), 3600);
-    let mut answers = Vec::new();
-    for (id, end) in [("a", Ok(vec!["clip".to_owned()])), ("b", Err("a reason".to_owned()))] {
-        // There is room for both.
-        let _ = tasks.admit(id, "", 0);
-        answers.extend(answer(id));
-        tasks.begin(id);
-        answers.extend(answer(id));
-        tasks.finish(id, end);
-        answers.extend(answer(id));
-    }
+    let task = Task {
+        number: 1,
+        task_id: String::new(),
+        key: String::new(),
+        request: String::new(),
+        prompt: String::new(),
+        seed: 0,
+        image: [0; 32],
+        last_image: [0; 32],
+        width: 1280,
+        height: 720,
+        seconds: 4,
+        audio: false,
+        samples: 1,
+        clips: 1,
+        submitted: 0,
+        begins: Some(1),
+        ends: Some(2),
+        stuck: false,
+        fails: None,
+        rendered: 0.0,
+        pair: None,
+    };
+    let failed = Task { fails: Some("a reason".to_owned()), ..task.clone() };
+    let answer =
+        |task: &Task, now| task.answer(now, Duration::ZERO, |_| "https://files.example/clip.mp4".to_owned(), 3600);
+    let mut answers: Vec<Value> = (0..3).map(|now| answer(&task, now)).collect();
+    answers.push(answer(&failed, 2));
     answers
 }
 
