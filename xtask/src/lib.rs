@@ -1,4 +1,4 @@
-//! How the files that derive from `openapi.yaml` are made, and how the benchmarks are run.
+//! How the files that derive from `openapi.yaml` and the sandbox's `admin.yaml` are made, and how the benchmarks are run.
 //!
 //! `contract` reads the document, `lower` brings it into the form the generator needs, `generate` makes the Rust,
 //! `shape` lists what came out in a form that a person can review.
@@ -25,13 +25,15 @@ pub enum Mode {
     Check,
 }
 
-/// Brings every derived file up to date with `openapi.yaml`.
+/// Brings every derived file up to date with `openapi.yaml` and `admin.yaml`.
 pub fn regen(mode: Mode) -> Result<()> {
     let root = root();
     let contract = contract::load(&root.join("openapi.yaml"))?;
+    let admin = contract::load(&root.join("crates/highwayapi-sandbox/admin.yaml"))?;
     let derived = [
         ("crates/highwayapi-raw/src/generated.rs", generate::client(&contract)?),
         ("crates/highwayapi-sandbox/src/openapi.json", contract.to_json()?),
+        ("crates/highwayapi-sandbox/src/admin/admin.json", admin.to_json()?),
     ];
     let mut stale = Vec::new();
     for (path, contents) in derived {
@@ -40,10 +42,10 @@ pub fn regen(mode: Mode) -> Result<()> {
         }
     }
     match mode {
-        _ if stale.is_empty() => println!("regen: everything agrees with openapi.yaml"),
+        _ if stale.is_empty() => println!("regen: everything agrees with openapi.yaml and admin.yaml"),
         Mode::Write => println!("regen: wrote {}", stale.join(", ")),
         Mode::Check => {
-            return Err(format!("{} differ from openapi.yaml; run `cargo xtask regen`", stale.join(", ")).into());
+            return Err(format!("{} differ from their document; run `cargo xtask regen`", stale.join(", ")).into());
         }
     }
     Ok(())

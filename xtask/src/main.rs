@@ -6,7 +6,7 @@ const USAGE: &str = "\
 usage: cargo xtask regen [--check]
        cargo xtask bench [--runs N] [--only B1,B5] [--quick]
 
-  regen           rewrite everything that derives from openapi.yaml
+  regen           rewrite everything that derives from openapi.yaml and admin.yaml
   regen --check   change nothing; fail if anything would change
   bench           measure this client beside its peers and write docs/benchmarks.*
   bench --only …  some benchmarks, printed and not written; --quick: all, with little of everything";

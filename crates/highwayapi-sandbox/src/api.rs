@@ -2,19 +2,22 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Value, json};
 
+use crate::admin;
 use crate::clip::Pair;
 use crate::error::ApiError;
 use crate::files;
 use crate::frames::{Frames, blocking};
+use crate::journal::{Noted, observe};
 use crate::ledger::key_name;
 use crate::pictures::Stored;
 use crate::shared::Shared;
@@ -31,7 +34,9 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route(SUBMIT, post(submit))
         .route(TASK_RESULT, get(task_result))
         .route("/files/{name}", get(files::serve))
+        .merge(admin::router())
         .fallback(not_found)
+        .layer(from_fn_with_state(Arc::clone(&shared), observe))
         .with_state(shared)
 }
 
@@ -77,8 +82,10 @@ async fn submit(State(shared): State<Arc<Shared>>, request: Request) -> Result<R
     };
 
     let fate = head.extensions.remove::<Fate>().unwrap_or_default();
+    let request = order.request.with_pictures(&first.content, &last.content);
     let id = shared.accept(&key, order, Pair { first, last }, fate)?;
-    Ok(answer(&json!({ "task_id": id })))
+    let body = answer(&json!({ "task_id": id }));
+    Ok((Extension(Noted { request, task_id: id }), body).into_response())
 }
 
 async fn picture(shared: &Arc<Shared>, field: &'static str, text: String) -> Result<Arc<Stored>, ApiError> {
@@ -131,7 +138,7 @@ fn authorize<'a>(keys: &'a [String], headers: &HeaderMap) -> Result<&'a str, Api
     own.map(String::as_str).ok_or_else(other)
 }
 
-fn is_json(headers: &HeaderMap) -> Result<(), ApiError> {
+pub(crate) fn is_json(headers: &HeaderMap) -> Result<(), ApiError> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
@@ -162,7 +169,7 @@ pub(crate) async fn read(body: Body, max_body: usize) -> Result<Vec<u8>, ApiErro
 }
 
 /// Reads and forgets, up to a limit.
-async fn drain(body: Body, most: usize) {
+pub(crate) async fn drain(body: Body, most: usize) {
     let mut body = Limited::new(body, most);
     while let Some(Ok(_)) = body.frame().await {}
 }

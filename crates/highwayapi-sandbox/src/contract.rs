@@ -87,22 +87,13 @@ impl Contract {
         if lenient && body["person_generation"] == NO_PEOPLE.0 {
             body["person_generation"] = NO_PEOPLE.1.into();
         }
-        let errors: Vec<_> = self.validator.iter_errors(&body).collect();
-        // Which values are allowed says more than of which type they are.
-        let named = |path: &Location| {
-            let is_enum = |e: &ValidationError<'_>| matches!(e.kind(), ValidationErrorKind::Enum { .. });
-            errors.iter().any(|e| is_enum(e) && e.instance_path() == path)
-        };
-        let is_type = |e: &ValidationError<'_>| matches!(e.kind(), ValidationErrorKind::Type { .. });
-        let complaints = errors.iter().filter(|e| !(is_type(e) && named(e.instance_path())));
-        let mut complaints: Vec<String> = complaints.map(complaint).collect();
+        let mut complaints = complaints(&self.validator, &body);
         if !lenient {
             complaints.extend(self.unknown(&body));
         }
         if !complaints.is_empty() {
             return Err(ApiError::invalid(complaints.join("; ")));
         }
-        drop(errors);
         let fields = body.as_object_mut().ok_or_else(|| ApiError::invalid("the body is not an object"))?;
         for (name, value) in &self.defaults {
             fields.entry(name).or_insert_with(|| value.clone());
@@ -156,6 +147,18 @@ fn order(fields: &mut Map<String, Value>) -> Option<Order> {
         seed,
         request,
     })
+}
+
+/// What a schema has against a document; nothing if it is in order.
+pub(crate) fn complaints(validator: &Validator, document: &Value) -> Vec<String> {
+    let errors: Vec<_> = validator.iter_errors(document).collect();
+    // Which values are allowed says more than of which type they are.
+    let named = |path: &Location| {
+        let is_enum = |e: &ValidationError<'_>| matches!(e.kind(), ValidationErrorKind::Enum { .. });
+        errors.iter().any(|e| is_enum(e) && e.instance_path() == path)
+    };
+    let is_type = |e: &ValidationError<'_>| matches!(e.kind(), ValidationErrorKind::Type { .. });
+    errors.iter().filter(|e| !(is_type(e) && named(e.instance_path()))).map(complaint).collect()
 }
 
 /// OpenAPI 3.0 spells "or null" as `nullable: true` beside the type.

@@ -1,6 +1,6 @@
 //! What was asked and what was answered, one line a request, without keys, pictures and signatures.
 
-mod har;
+pub(crate) mod har;
 mod layer;
 
 use std::collections::VecDeque;
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+pub(crate) use self::har::rfc3339;
 pub(crate) use self::layer::observe;
 use crate::ledger::RequestHash;
 
@@ -61,7 +62,7 @@ pub(crate) struct Filter {
     pub(crate) task_id: Option<String>,
     pub(crate) operation: Option<String>,
     /// Only those with a fault.
-    pub(crate) faults: bool,
+    pub(crate) faulted: bool,
 }
 
 /// All requests of a sandbox; bounded.
@@ -102,18 +103,17 @@ impl Journal {
         (count, kept.newest - count)
     }
 
-    /// The first `limit` entries of those that are wanted, oldest first.
-    pub(crate) fn read(&self, filter: &Filter, limit: usize) -> Vec<(u64, Entry)> {
+    /// At most `limit` of those that are wanted, the newest or the oldest of them, in their order.
+    pub(crate) fn read(&self, filter: &Filter, limit: usize, newest: bool) -> Vec<(u64, Entry)> {
         let kept = self.kept();
         let wanted = kept.numbered().filter(|(number, entry)| filter.takes(*number, entry));
-        wanted.take(limit).map(|(number, entry)| (number, entry.clone())).collect()
-    }
-
-    /// The last `limit` entries of those that are wanted, newest first.
-    pub(crate) fn newest(&self, filter: &Filter, limit: usize) -> Vec<(u64, Entry)> {
-        let kept = self.kept();
-        let wanted = kept.numbered().rev().filter(|(number, entry)| filter.takes(*number, entry));
-        wanted.take(limit).map(|(number, entry)| (number, entry.clone())).collect()
+        let copy = |(number, entry): (u64, &Entry)| (number, entry.clone());
+        if !newest {
+            return wanted.take(limit).map(copy).collect();
+        }
+        let mut found: Vec<_> = wanted.rev().take(limit).map(copy).collect();
+        found.reverse();
+        found
     }
 
     /// The numbers go on: who reads from where it stopped misses nothing.
@@ -131,7 +131,7 @@ impl Filter {
         number > self.since
             && (self.task_id.is_none() || self.task_id == entry.task_id)
             && self.operation.as_deref().is_none_or(|operation| operation == entry.operation)
-            && (!self.faults || entry.fault.is_some())
+            && (!self.faulted || entry.fault.is_some())
     }
 }
 
@@ -220,13 +220,13 @@ pub(crate) mod tests {
         let journal = Journal::default();
         (0..MAX_KEPT + 3).for_each(|n| journal.add(entry(&n.to_string())));
         assert_eq!(journal.counts(), (50_000, 3));
-        let page = journal.read(&Filter::default(), 2);
+        let page = journal.read(&Filter::default(), 2, false);
         assert_eq!(page.iter().map(|(n, entry)| (*n, &entry.path[..])).collect::<Vec<_>>(), [(4, "3"), (5, "4")]);
-        assert_eq!(journal.newest(&Filter::default(), 1)[0].0, 50_003);
-        assert!(journal.read(&Filter { since: 50_003, ..Filter::default() }, 9).is_empty());
+        assert_eq!(journal.read(&Filter::default(), 2, true)[1].0, 50_003);
+        assert!(journal.read(&Filter { since: 50_003, ..Filter::default() }, 9, false).is_empty());
         journal.reset();
         journal.add(entry("next"));
-        assert_eq!(journal.read(&Filter { since: 50_003, ..Filter::default() }, 9)[0].0, 50_004);
+        assert_eq!(journal.read(&Filter { since: 50_003, ..Filter::default() }, 9, false)[0].0, 50_004);
     }
 
     #[test]
@@ -237,12 +237,12 @@ pub(crate) mod tests {
         journal.add(Entry { fault: Some("lost-answer".to_owned()), ..entry("/fault") });
         journal.add(Entry { operation: "submit", ..entry("/submit") });
         let paths = |filter: Filter| -> Vec<String> {
-            journal.read(&filter, 9).into_iter().map(|(_, entry)| entry.path).collect()
+            journal.read(&filter, 9, false).into_iter().map(|(_, entry)| entry.path).collect()
         };
         let (task_id, operation) = (Some("other".to_owned()), Some("submit".to_owned()));
         assert_eq!(paths(Filter { task_id, ..Filter::default() }), ["/other"]);
         assert_eq!(paths(Filter { operation, ..Filter::default() }), ["/submit"]);
-        assert_eq!(paths(Filter { faults: true, ..Filter::default() }), ["/fault"]);
+        assert_eq!(paths(Filter { faulted: true, ..Filter::default() }), ["/fault"]);
     }
 
     #[test]

@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod addresses;
+mod admin;
 mod api;
 mod builder;
 pub mod cassette;
@@ -26,11 +27,14 @@ mod clip;
 mod clock;
 mod contract;
 mod error;
+mod faults;
 mod files;
 mod frames;
 mod hex;
-#[allow(dead_code)]
+mod journal;
 mod ledger;
+mod metrics;
+mod operation;
 mod pictures;
 mod run_time;
 mod seed;
@@ -56,7 +60,10 @@ use crate::contract::Contract;
 pub use crate::error::Error;
 use crate::files::Links;
 use crate::frames::Frames;
+use crate::journal::Journal;
+pub use crate::ledger::Assertions;
 use crate::ledger::Ledger;
+use crate::metrics::Metrics;
 use crate::pictures::Pictures;
 pub use crate::run_time::RunTime;
 use crate::seed::Seed;
@@ -180,6 +187,16 @@ impl Sandbox {
         self.shared.tasks.accepted()
     }
 
+    /// Holds the ledger against what is expected of it.
+    ///
+    /// # Errors
+    ///
+    /// When something does not hold; the message names everything that does not, with its figures.
+    pub fn assert_ledger(&self, assertions: &Assertions) -> Result<(), Error> {
+        let checked = self.shared.ledger.check(assertions);
+        if checked.held() { Ok(()) } else { Err(Error::new(format!("the ledger: {}", checked.complaint()))) }
+    }
+
     /// Clips that were rendered; one that was there already is not rendered again.
     pub fn rendered_clips(&self) -> u64 {
         self.shared.clips.rendered()
@@ -266,6 +283,9 @@ impl Builder {
             clips: Arc::new(Clips::new(clips)),
             links: Links::new(link_base.trim_end_matches('/').to_owned(), self.link_ttl, &seed)?,
             ledger: Ledger::default(),
+            journal: Journal::default(),
+            metrics: Metrics::default(),
+            base_url: base_url.clone(),
             log: log.map(Into::into),
             dir,
             room: Semaphore::new(api::ROOM),

@@ -15,7 +15,9 @@ use crate::contract::{Contract, Order};
 use crate::error::{ApiError, Error};
 use crate::files::Links;
 use crate::frames::Frames;
+use crate::journal::Journal;
 use crate::ledger::{Ledger, RequestHash, Submit};
+use crate::metrics::Metrics;
 use crate::pictures::{Content, Pictures, Stored};
 use crate::run_time::RunTime;
 use crate::seed::Seed;
@@ -41,6 +43,10 @@ pub(crate) struct Shared {
     pub(crate) clips: Arc<Clips>,
     pub(crate) links: Links,
     pub(crate) ledger: Ledger,
+    pub(crate) journal: Journal,
+    pub(crate) metrics: Metrics,
+    /// Where it listens.
+    pub(crate) base_url: String,
     /// Where the sandbox is kept, if it is to outlive the process.
     pub(crate) log: Option<Mutex<Log>>,
     /// Holds all files where it is not; removed with the sandbox.

@@ -199,6 +199,16 @@ impl Tasks {
         tasks.into_iter().take(most).cloned().collect()
     }
 
+    /// How many are in each state.
+    pub(crate) fn by_state(&self, now: u64) -> BTreeMap<State, u64> {
+        let all = [State::Queued, State::Processing, State::Succeeded, State::Failed];
+        let mut counts = BTreeMap::from(all.map(|state| (state, 0)));
+        for task in self.table().tasks.values() {
+            *counts.entry(task.state(now)).or_default() += 1;
+        }
+        counts
+    }
+
     /// Lets the oldest finished task go without its pictures, and says whether there was one.
     pub(crate) fn let_go(&self, now: u64) -> bool {
         let mut table = self.table();

@@ -5,19 +5,19 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Entry, Journal, millis};
+use super::{Entry, millis};
 
-impl Journal {
-    /// What is kept of the journal; `base_url` is where the sandbox listens.
-    pub(crate) fn har(&self, base_url: &str) -> Value {
-        let kept = self.kept();
-        let entries: Vec<Value> = kept.numbered().map(|(number, entry)| entry.har(number, base_url)).collect();
-        json!({ "log": {
-            "version": "1.2",
-            "creator": { "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") },
-            "entries": entries,
-        } })
+/// These entries with their numbers; `base_url` is where the sandbox listens. As text, for there may be many.
+pub(crate) fn archive(entries: &[(u64, Entry)], base_url: &str) -> String {
+    let creator = json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") });
+    let mut text = format!(r#"{{"log":{{"version":"1.2","creator":{creator},"entries":["#);
+    for (at, (number, entry)) in entries.iter().enumerate() {
+        if at > 0 {
+            text.push(',');
+        }
+        text += &entry.har(*number, base_url).to_string();
     }
+    text + "]}}"
 }
 
 impl Entry {
@@ -84,6 +84,7 @@ pub(crate) fn rfc3339(unix: Duration) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::tests::entry;
     use super::*;
@@ -103,9 +104,11 @@ mod tests {
 
     #[test]
     fn an_entry_has_what_a_reader_needs() {
-        let journal = Journal::default();
-        journal.add(Entry { fault: Some("slow".to_owned()), ..entry("/v3/async/task-result?task_id=a-task") });
-        journal.add(Entry { status: None, bytes: None, content_type: None, ..entry("/files/a.mp4?signature=(redacted)") });
-        insta::assert_snapshot!(format!("{:#}", journal.har("http://127.0.0.1:1")["log"]["entries"]));
+        let fault = Entry { fault: Some("slow".to_owned()), ..entry("/v3/async/task-result?task_id=a-task") };
+        let path = "/files/a.mp4?signature=(redacted)";
+        let gone = Entry { status: None, bytes: None, content_type: None, ..entry(path) };
+        let archive = archive(&[(1, fault), (2, gone)], "http://127.0.0.1:1");
+        let archive: Value = serde_json::from_str(&archive).unwrap();
+        insta::assert_snapshot!(format!("{:#}", archive["log"]["entries"]));
     }
 }
