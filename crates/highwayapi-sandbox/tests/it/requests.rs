@@ -97,7 +97,7 @@ async fn unknown_keys_and_the_edges_of_ranges_are_taken() {
     ] {
         assert_eq!(post(&sandbox, &small(fields)).await.status(), 200);
     }
-    let bare = Sandbox::builder().accept_bare_base64(true).start().await.unwrap();
+    let bare = Sandbox::builder().lenient(true).start().await.unwrap();
     assert_eq!(post(&bare, &small(json!({ "image": PNG }))).await.status(), 200);
 }
 

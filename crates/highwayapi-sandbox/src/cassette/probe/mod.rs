@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::api::{SUBMIT, TASK_RESULT};
 use crate::cassette::format::{Line, Note};
 use crate::cassette::probe::pictures::Pictures;
-use crate::cassette::probe::steps::{Cost, STEPS, Step};
+use crate::cassette::probe::steps::{Cost, IDEMPOTENCY_KEY, STEPS, Step, When};
 use crate::cassette::record::{NOTE, Recorder, Tape};
 use crate::error::Error;
 
@@ -108,6 +108,7 @@ impl Probe {
             pictures,
             paid: 0,
             unknown: 0,
+            keyed: None,
             stopped: false,
         };
         run.steps(watcher).await?;
@@ -123,6 +124,8 @@ struct Run {
     pictures: Pictures,
     paid: u32,
     unknown: u32,
+    /// The body of an accepted submit that had an `Idempotency-Key`.
+    keyed: Option<String>,
     stopped: bool,
 }
 
@@ -171,7 +174,12 @@ impl Run {
 
         watcher.tell("\nWhat is paid for, if it is taken");
         for step in STEPS.iter().filter(|step| step.cost == Cost::Clip) {
-            if step.only_if_none_was_taken && self.paid > 0 {
+            let fits = match step.when {
+                When::Always => true,
+                When::NoneWasKeyed => self.keyed.is_none(),
+                When::OneWasKeyed => self.keyed.is_some(),
+            };
+            if !fits {
                 continue;
             }
             if self.stopped || self.is_over(watcher) {
@@ -220,7 +228,10 @@ impl Run {
     }
 
     async fn send(&mut self, step: &Step, watcher: &mut impl Watcher) -> Became {
-        let call = (step.call)(&self.pictures);
+        let mut call = (step.call)(&self.pictures);
+        if step.when == When::OneWasKeyed {
+            (call.body, call.idempotency_key) = (self.keyed.clone(), Some(IDEMPOTENCY_KEY));
+        }
         let target = match &call.body {
             Some(_) => format!("{}{SUBMIT}", self.base_url),
             None => format!("{}{TASK_RESULT}{}", self.base_url, call.query),
@@ -232,6 +243,7 @@ impl Run {
             steps::Key::Wrong => request.bearer_auth("highway-probe-wrong-key"),
             steps::Key::None => request,
         };
+        let keyed = call.body.clone().filter(|_| call.idempotency_key.is_some());
         if let Some(key) = call.idempotency_key {
             request = request.header("idempotency-key", key);
         }
@@ -246,6 +258,7 @@ impl Run {
         watcher.tell(&format!("  {:<18} {:<52} {said}", step.name, step.what));
         if let Some(task) = body["task_id"].as_str().filter(|_| is_submit) {
             self.paid += 1;
+            self.keyed = keyed.or(self.keyed.take());
             return Became::Task(task.to_owned());
         }
         // The recorder's word for it; whatever else is no plain refusal is unknown as well.

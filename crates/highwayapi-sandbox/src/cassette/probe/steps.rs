@@ -7,8 +7,8 @@ use crate::cassette::probe::pictures::Pictures;
 /// No task has this id.
 pub(crate) const NO_TASK: &str = "00000000-0000-4000-8000-000000000000";
 
-/// The same for both submits that carry it.
-const IDEMPOTENCY_KEY: &str = "highway-probe-1";
+/// The same for all submits that carry it.
+pub(crate) const IDEMPOTENCY_KEY: &str = "highway-probe-1";
 
 /// What a step can cost.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,9 +27,18 @@ pub(crate) struct Step {
     pub(crate) cost: Cost,
     /// What it costs, for the question before it.
     pub(crate) price: &'static str,
-    /// Not asked where an accepted one has told as much already.
-    pub(crate) only_if_none_was_taken: bool,
+    pub(crate) when: When,
     pub(crate) call: fn(&Pictures) -> Call,
+}
+
+/// Which steps make sense after what was accepted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum When {
+    Always,
+    /// No submit with an `Idempotency-Key` was accepted yet.
+    NoneWasKeyed,
+    /// One was, and this sends the very same again.
+    OneWasKeyed,
 }
 
 pub(crate) struct Call {
@@ -79,12 +88,15 @@ pub(crate) const STEPS: &[Step] = &[
         submit(pictures, json!({ "person_generation": "dont_allow" }))
     }),
     refused("tiny-picture", "a picture of 1 × 1", |pictures| submit(pictures, json!({ "image": pictures.tiny() }))),
-    paid("unknown-field", "a plain clip, with a field that nobody documents", "One clip of 4 s", |pictures| {
-        keyed(pictures)
-    }),
+    paid(
+        "unknown-field",
+        "a plain clip, with a field that nobody documents",
+        "One clip of 4 s if it is taken",
+        |pictures| submit(pictures, json!({ "highway_probe": true })).keyed(),
+    ),
     Step {
-        only_if_none_was_taken: true,
-        ..paid("plain", "a plain clip", "One clip of 4 s", |pictures| submit(pictures, json!({})))
+        when: When::NoneWasKeyed,
+        ..paid("plain", "a plain clip", "One clip of 4 s", |pictures| submit(pictures, json!({})).keyed())
     },
     paid("bare-base64", "a picture as Base64 without data:", "One clip of 4 s if it is taken", |pictures| {
         submit(pictures, json!({ "image": pictures.bare() }))
@@ -104,29 +116,36 @@ pub(crate) const STEPS: &[Step] = &[
             json!({ "person_generation": "disallow", "prompt": "a woman walks into the picture and waves" }),
         )
     }),
-    paid(
-        "idempotency",
-        "unknown-field again, with the same Idempotency-Key",
-        "One clip of 4 s, unless the key is honoured",
-        keyed,
-    ),
+    Step {
+        when: When::OneWasKeyed,
+        ..paid(
+            "idempotency",
+            "the plain clip again, with the same Idempotency-Key",
+            "One clip of 4 s, unless the key is honoured",
+            |_| raw(""),
+        )
+    },
 ];
 
 const fn free(name: &'static str, what: &'static str, call: fn(&Pictures) -> Call) -> Step {
-    Step { name, what, cost: Cost::None, price: "", only_if_none_was_taken: false, call }
+    Step { name, what, cost: Cost::None, price: "", when: When::Always, call }
 }
 
 const fn refused(name: &'static str, what: &'static str, call: fn(&Pictures) -> Call) -> Step {
-    Step { name, what, cost: Cost::IfTaken, price: "", only_if_none_was_taken: false, call }
+    Step { name, what, cost: Cost::IfTaken, price: "", when: When::Always, call }
 }
 
 const fn paid(name: &'static str, what: &'static str, price: &'static str, call: fn(&Pictures) -> Call) -> Step {
-    Step { name, what, cost: Cost::Clip, price, only_if_none_was_taken: false, call }
+    Step { name, what, cost: Cost::Clip, price, when: When::Always, call }
 }
 
 impl Call {
     fn with(self, key: Key) -> Self {
         Self { key, ..self }
+    }
+
+    fn keyed(self) -> Self {
+        Self { idempotency_key: Some(IDEMPOTENCY_KEY), ..self }
     }
 }
 
@@ -157,8 +176,4 @@ fn submit(pictures: &Pictures, fields: Value) -> Call {
         body.extend(fields);
     }
     raw(&body.to_string())
-}
-
-fn keyed(pictures: &Pictures) -> Call {
-    Call { idempotency_key: Some(IDEMPOTENCY_KEY), ..submit(pictures, json!({ "highway_probe": true })) }
 }
