@@ -42,8 +42,19 @@ async fn record(cassette: &Path, upstream: &str, keep: bool, listen: SocketAddr,
         say::result(format_args!("  export HIGHWAY_BASE_URL={base_url}\n"));
         say::result("They are real: your own key goes with them, and what is accepted is paid for. Ctrl-C stops it.");
     }
-    warn_if_open(listen);
-    ended(interrupts.stoppable(recorder.stopped()).await)
+    if !listen.ip().is_loopback() {
+        say::err("highway: note: others on the network can reach it, and their keys come here unprotected");
+    }
+    let Some(ended) = interrupts.stoppable(recorder.stopped()).await else {
+        // What was passed on may be paid for: its answer holds the id of the task.
+        tokio::select! {
+            biased;
+            () = recorder.stop() => {}
+            () = interrupts.pressed(2) => say::err("highway: left before every answer was there; the cassette tells which"),
+        }
+        return Ok(());
+    };
+    ended.map_err(|error| failed(&error))
 }
 
 async fn replay(cassette: &Path, listen: SocketAddr, json: bool) -> Result<(), Failure> {
@@ -69,8 +80,10 @@ async fn replay(cassette: &Path, listen: SocketAddr, json: bool) -> Result<(), F
         }
         say::result("Ctrl-C stops it.");
     }
-    warn_if_open(listen);
-    ended(interrupts.stoppable(replay.stopped()).await)
+    if !listen.ip().is_loopback() {
+        say::err("highway: note: others on the network can reach it");
+    }
+    interrupts.stoppable(replay.stopped()).await.unwrap_or(Ok(())).map_err(|error| failed(&error))
 }
 
 async fn compare(args: &Drift) -> Result<(), Failure> {
@@ -152,14 +165,4 @@ fn ask(question: &str) -> String {
 
 fn failed(error: &Error) -> Failure {
     Failure::bad_input(whole(error))
-}
-
-fn ended(ended: Option<Result<(), Error>>) -> Result<(), Failure> {
-    ended.unwrap_or(Ok(())).map_err(|error| failed(&error))
-}
-
-fn warn_if_open(listen: SocketAddr) {
-    if !listen.ip().is_loopback() {
-        say::err("highway: note: others on the network can reach it");
-    }
 }

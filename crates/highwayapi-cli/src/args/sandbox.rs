@@ -41,7 +41,8 @@ pub(crate) struct FaultFlags {}
 #[derive(clap::Args, Debug)]
 pub(crate) struct Recording {
     /// Passes calls on to the real service of --upstream and records them in this new file
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "upstream", conflicts_with = "replay")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "upstream",
+        conflicts_with_all = ["replay", "public_url", "allow_fetch"])]
     pub(crate) record: Option<PathBuf>,
     /// The real service
     #[arg(long, value_name = "URL", requires = "record")]
@@ -50,7 +51,7 @@ pub(crate) struct Recording {
     #[arg(long, requires = "record")]
     pub(crate) keep_videos: bool,
     /// Answers as the service did when this file was recorded
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["public_url", "allow_fetch"])]
     pub(crate) replay: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Option<RecordingCommand>,

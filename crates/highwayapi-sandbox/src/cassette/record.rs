@@ -12,10 +12,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use reqwest::Url;
-use tokio::sync::Semaphore;
+use tokio::sync::{RwLock, Semaphore};
 
 use crate::api::{ROOM, SUBMIT, TASK_RESULT, read};
-use crate::cassette::format::{Answer, Line, Link, Lost, Operation, Request};
+use crate::cassette::format::{Answer, Line, Link, Lost, Note, Operation, Picture, Request};
 use crate::cassette::redact::Keys;
 use crate::cassette::serve::{Place, Server};
 use crate::cassette::upstream::{Upstream, passed_on, why};
@@ -40,6 +40,7 @@ const MAX_ANSWER: usize = 4 << 20;
 #[derive(Debug)]
 pub struct Recorder {
     server: Server,
+    tape: Arc<Tape>,
 }
 
 /// How to record; from [`Recorder::builder`].
@@ -76,6 +77,18 @@ impl Recorder {
     pub async fn stopped(&mut self) -> Result<(), Error> {
         self.server.stopped().await
     }
+
+    /// Takes no more requests, and returns once all that were passed on are answered and written down.
+    pub async fn stop(self) {
+        drop(self.server);
+        drop(self.tape.open.write().await);
+    }
+
+    /// Adds what a person has to say to a question.
+    pub(crate) fn note(&self, question: &str, text: String) -> Result<(), Error> {
+        let at_ms = self.tape.writer.now();
+        self.tape.writer.write(&Line::Note(Note { at_ms, question: question.to_owned(), text }))
+    }
 }
 
 impl RecorderBuilder {
@@ -97,10 +110,6 @@ impl RecorderBuilder {
     ///
     /// When the cassette is there already or cannot be written, the key would travel unprotected, or there is no port.
     pub async fn start(self) -> Result<Recorder, Error> {
-        Ok(Recorder { server: self.start_with_tape().await?.0 })
-    }
-
-    pub(crate) async fn start_with_tape(self) -> Result<(Server, Arc<Tape>), Error> {
         let upstream = Upstream::new(&self.upstream)?;
         let contract = Contract::load()?;
         let place = Place::take(self.listen).await?;
@@ -120,16 +129,17 @@ impl RecorderBuilder {
             links: Mutex::default(),
             room: Semaphore::new(ROOM),
             tellers: Semaphore::new(1),
+            open: Arc::default(),
         });
         let routes = Router::new().fallback(exchange).with_state(Arc::clone(&tape));
-        Ok((place.serve(routes), tape))
+        Ok(Recorder { server: place.serve(routes), tape })
     }
 }
 
 /// What all exchanges share.
-pub(crate) struct Tape {
+struct Tape {
     upstream: Upstream,
-    pub(crate) writer: Arc<Writer>,
+    writer: Arc<Writer>,
     videos: Option<PathBuf>,
     base_url: String,
     max_body: usize,
@@ -139,11 +149,21 @@ pub(crate) struct Tape {
     room: Semaphore,
     /// To tell what a picture is, it is decoded.
     tellers: Semaphore,
+    /// Each exchange reads it, to its end.
+    open: Arc<RwLock<()>>,
+}
+
+impl std::fmt::Debug for Tape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tape").finish_non_exhaustive()
+    }
 }
 
 async fn exchange(State(tape): State<Arc<Tape>>, request: Incoming) -> Response {
     // On its own: a client that hangs up must not end what may have been paid for.
+    let open = Arc::clone(&tape.open).read_owned().await;
     let done = tokio::spawn(async move {
+        let _open = open;
         let (head, body) = request.into_parts();
         let path = head.uri.path();
         let done = match path.strip_prefix(FILES) {
@@ -206,6 +226,18 @@ impl Tape {
             Operation::Submit => told.subject,
             _ => poll_subject(head.uri.query().unwrap_or_default()),
         };
+        self.write_request(operation, head, &subject, (!body.is_empty()).then_some(&*told.text), told.pictures)
+    }
+
+    /// Returns the number of the exchange, once its request is on disk.
+    fn write_request(
+        &self,
+        operation: Operation,
+        head: &Parts,
+        subject: &str,
+        body: Option<&str>,
+        pictures: Vec<Picture>,
+    ) -> Result<u64, ApiError> {
         let n = self.writer.number();
         let line = {
             let mut keys = self.keys();
@@ -218,10 +250,10 @@ impl Tape {
                 operation,
                 method: head.method.to_string(),
                 path: head.uri.path().to_owned(),
-                subject: keys.clean(&subject),
+                subject: keys.clean(subject),
                 headers,
-                body: (!body.is_empty()).then(|| keys.clean(&told.text)),
-                pictures: told.pictures,
+                body: body.map(|body| keys.clean(body)),
+                pictures,
             })
         };
         self.writer.write(&line).map_err(|e| not_written(&e))?;
@@ -267,28 +299,7 @@ impl Tape {
             ApiError::new(StatusCode::NOT_FOUND, "FILE_NOT_FOUND", "no answer since the recorder began had this link")
         };
         let link = self.links().get(&id).cloned().ok_or_else(unknown)?;
-        let n = self.writer.number();
-        let line = {
-            let mut keys = self.keys();
-            let headers = keys.headers(pairs(&head.headers).filter(|(name, _)| *name != NOTE));
-            let note = head.headers.get(NOTE).map(|note| keys.clean(&String::from_utf8_lossy(note.as_bytes())));
-            let (at_ms, method) = (self.writer.now(), head.method.to_string());
-            let path = format!("{FILES}{id}");
-            let request = Request {
-                n,
-                at_ms,
-                note,
-                operation: Operation::File,
-                method,
-                path,
-                subject: id,
-                headers,
-                body: None,
-                pictures: Vec::new(),
-            };
-            Line::Request(request)
-        };
-        self.writer.write(&line).map_err(|e| not_written(&e))?;
+        let n = self.write_request(Operation::File, &head, &id, None, Vec::new())?;
         let answer = match self.upstream.file(head.method.clone(), link, &head.headers).await {
             Ok(answer) => answer,
             Err(e) => return Err(self.lost(n, &why(&e), !e.is_connect())),

@@ -8,17 +8,15 @@ mod pictures;
 mod steps;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Method, Response};
 use serde_json::Value;
 
 use crate::api::{SUBMIT, TASK_RESULT};
-use crate::cassette::format::{Line, Note};
 use crate::cassette::probe::pictures::Pictures;
 use crate::cassette::probe::steps::{Cost, IDEMPOTENCY_KEY, STEPS, Step, When};
-use crate::cassette::record::{NOTE, Recorder, Tape};
+use crate::cassette::record::{NOTE, Recorder};
 use crate::error::Error;
 
 /// Paid submits unless said otherwise.
@@ -95,16 +93,15 @@ impl Probe {
     ///
     /// When the cassette cannot be written or the recorder not be started.
     pub async fn run(self, watcher: &mut impl Watcher) -> Result<Outcome, Error> {
-        let recorder = Recorder::builder(&self.upstream, &self.cassette).keep_videos(true);
-        let (server, tape) = recorder.start_with_tape().await?;
+        let recorder = Recorder::builder(&self.upstream, &self.cassette).keep_videos(true).start().await?;
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
         let http = http.map_err(|e| Error::new("the client for the recorder cannot be made").caused_by(e))?;
         let pictures = Pictures::paint()?;
         let mut run = Run {
             probe: self,
-            base_url: server.base_url.clone(),
+            base_url: recorder.base_url().to_owned(),
             http,
-            tape,
+            recorder,
             pictures,
             paid: 0,
             unknown: 0,
@@ -112,6 +109,7 @@ impl Probe {
             stopped: false,
         };
         run.steps(watcher).await?;
+        run.recorder.stop().await;
         Ok(Outcome { paid: run.paid, unknown: run.unknown })
     }
 }
@@ -120,7 +118,7 @@ struct Run {
     probe: Probe,
     base_url: String,
     http: reqwest::Client,
-    tape: Arc<Tape>,
+    recorder: Recorder,
     pictures: Pictures,
     paid: u32,
     unknown: u32,
@@ -287,9 +285,7 @@ impl Run {
     fn note(&self, watcher: &mut impl Watcher, when: &str, question: &str) -> Result<(), Error> {
         let text = watcher.text(question).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         let Some(text) = text.filter(|_| !self.stopped) else { return Ok(()) };
-        let note =
-            Note { at_ms: self.tape.writer.now(), question: "billing".to_owned(), text: format!("{when}: {text}") };
-        self.tape.writer.write(&Line::Note(note))
+        self.recorder.note("billing", format!("{when}: {text}"))
     }
 }
 
