@@ -14,7 +14,7 @@ use clap::{Parser, Subcommand, ValueHint};
 use highwayapi::{AspectRatio, DurationSeconds, Options, PersonGeneration, Resolution, SampleCount, TaskId};
 
 #[cfg(feature = "sandbox")]
-pub(crate) use self::sandbox::{Clockwork, Serve};
+pub(crate) use self::sandbox::{Clockwork, Drift, FaultFlags, ProbeArgs, Recording, RecordingCommand, Serve};
 
 const ENVIRONMENT: &str = "\
 Environment:
@@ -110,7 +110,10 @@ impl Command {
             Self::Resolve(resolve) => resolve.json,
             Self::Verify(verify) => verify.json,
             #[cfg(feature = "sandbox")]
-            Self::Sandbox(serve) => serve.json,
+            Self::Sandbox(serve) => match &serve.recording.command {
+                Some(RecordingCommand::Drift(drift)) => drift.json,
+                _ => serve.json,
+            },
         }
     }
 }

@@ -46,6 +46,24 @@ impl Failure {
         Self::new(BAD_INPUT, text, Charged::No)
     }
 
+    /// What was recorded is not what was believed.
+    #[cfg(feature = "sandbox")]
+    pub(crate) fn differs(findings: usize) -> Self {
+        let what = if findings == 1 {
+            "1 difference was found".to_owned()
+        } else {
+            format!("{findings} differences were found")
+        };
+        Self::new(FAILED, what, Charged::No)
+    }
+
+    /// Answers of a probe were lost.
+    #[cfg(feature = "sandbox")]
+    pub(crate) fn unknown_probes(lost: u32) -> Self {
+        let text = format!("of {lost} submits it is not known whether they were accepted; your account's page tells");
+        Self::new(CHARGE_UNKNOWN, text, Charged::Unknown)
+    }
+
     /// The user stopped it early.
     fn stopped() -> Self {
         Self::new(FAILED, "stopped before anything was accepted", Charged::No)

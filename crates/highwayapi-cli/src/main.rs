@@ -6,6 +6,8 @@ mod exit;
 mod frames;
 mod hint;
 mod interrupt;
+#[cfg(feature = "sandbox")]
+mod recording;
 mod report;
 mod resolve;
 mod resume;

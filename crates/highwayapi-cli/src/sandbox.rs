@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::args::{Clockwork, FaultFlags, Generate, Serve};
 use crate::exit::{Failure, whole};
 use crate::interrupt::Interrupts;
-use crate::say;
+use crate::{recording, say};
 
 /// A sandbox for one command; it ends when it is dropped.
 pub(crate) async fn start() -> Result<Sandbox, Failure> {
@@ -30,6 +30,9 @@ pub(crate) async fn serve(args: Serve) -> Result<(), Failure> {
     if args.faults.list_scenarios {
         list_scenarios(args.json);
         return Ok(());
+    }
+    if let Some(done) = recording::instead(args.recording, args.listen, args.json).await {
+        return done;
     }
     // Before the address is told: whoever stops it at once leaves no clips behind either.
     let interrupts = Interrupts::listen();

@@ -151,7 +151,7 @@ fn too_long(max_body: usize) -> ApiError {
 }
 
 /// The whole body in one piece, and never in two.
-async fn read(body: Body, max_body: usize) -> Result<Vec<u8>, ApiError> {
+pub(crate) async fn read(body: Body, max_body: usize) -> Result<Vec<u8>, ApiError> {
     let mut bytes = Vec::with_capacity(body.size_hint().lower() as usize);
     let mut body = Limited::new(body, max_body);
     while let Some(frame) = body.frame().await {

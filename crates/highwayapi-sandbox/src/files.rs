@@ -16,6 +16,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
+use crate::clip::Clip;
 use crate::error::{ApiError, Error};
 use crate::ledger::key_name;
 use crate::seed::Seed;
@@ -108,7 +109,11 @@ pub(crate) async fn serve(
     let (task_id, sample) = shared.links.check(&name, &query, shared.clock.unix())?;
     let gone = || ApiError::new(StatusCode::NOT_FOUND, "FILE_NOT_FOUND", "the clip is no longer kept");
     let clip = shared.clip(task_id, sample).await?;
+    send(&clip, &headers).await.ok_or_else(gone)
+}
 
+/// A clip, or the part of it that was asked for; `None` if it is no longer there.
+pub(crate) async fn send(clip: &Clip, headers: &HeaderMap) -> Option<Response> {
     let wanted = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
     let current = headers.get(header::IF_RANGE).is_none_or(|etag| etag.as_bytes() == clip.etag.as_bytes());
     let range = wanted.filter(|_| current).map_or(Range::Whole, |range| Range::parse(range, clip.length));
@@ -129,15 +134,15 @@ pub(crate) async fn serve(
         }
         Range::Unsatisfiable => {
             let range = [(header::CONTENT_RANGE, format!("bytes */{}", clip.length))];
-            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, range).into_response());
+            return Some((StatusCode::RANGE_NOT_SATISFIABLE, range).into_response());
         }
     };
-    let mut file = File::open(&clip.path).await.map_err(|_| gone())?;
-    file.seek(SeekFrom::Start(start)).await.map_err(|_| gone())?;
+    let mut file = File::open(&clip.path).await.ok()?;
+    file.seek(SeekFrom::Start(start)).await.ok()?;
     let body = Body::from_stream(ReaderStream::with_capacity(file.take(length), 64 << 10));
     let sized = [(header::CONTENT_LENGTH, length.to_string())];
     let ranged = range.map(|range| [(header::CONTENT_RANGE, range)]);
-    Ok(match ranged {
+    Some(match ranged {
         Some(ranged) => (status, fixed, sized, ranged, body).into_response(),
         None => (status, fixed, sized, body).into_response(),
     })

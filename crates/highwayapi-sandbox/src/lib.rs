@@ -22,6 +22,7 @@ mod addresses;
 mod admin;
 mod api;
 mod builder;
+pub mod cassette;
 mod clip;
 mod clock;
 mod contract;
@@ -306,7 +307,7 @@ impl Builder {
 }
 
 /// Pictures and clips are their user's: nobody else may look in.
-fn temporary_dir() -> Result<tempfile::TempDir, Error> {
+pub(crate) fn temporary_dir() -> Result<tempfile::TempDir, Error> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
@@ -317,7 +318,7 @@ fn temporary_dir() -> Result<tempfile::TempDir, Error> {
 }
 
 /// Every address is no address to connect to; loopback is one of them.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
             SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),

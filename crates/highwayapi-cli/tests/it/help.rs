@@ -18,6 +18,13 @@ fn generate() {
     insta::assert_snapshot!(help(&["generate"]));
 }
 
+#[cfg(feature = "sandbox")]
+#[test]
+fn recording() {
+    let all = ["drift", "probe"].map(|command| format!("highway sandbox {command}\n{}", help(&["sandbox", command])));
+    insta::assert_snapshot!(all.join("\n"));
+}
+
 #[test]
 fn the_smaller_ones() {
     let all = ["submit", "wait", "fetch", "resume", "adopt", "resolve", "tasks", "show", "verify", "sandbox"]

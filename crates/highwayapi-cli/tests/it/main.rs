@@ -4,6 +4,8 @@ mod fake;
 mod help;
 mod process;
 mod record;
+#[cfg(feature = "sandbox")]
+mod recording;
 mod refusals;
 #[cfg(feature = "sandbox")]
 mod sandbox;

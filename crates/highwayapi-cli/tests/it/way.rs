@@ -13,22 +13,31 @@ use crate::process::interrupt;
 use crate::process::{Done, highway, photograph};
 
 /// `highway sandbox`, terminated when dropped.
-struct Server {
+pub(crate) struct Server {
     process: Child,
-    base_url: String,
-    key: String,
+    pub(crate) base_url: String,
+    pub(crate) key: String,
 }
 
 impl Server {
-    fn start() -> Self {
-        let mut process =
-            highway(&["sandbox", "--listen", "127.0.0.1:0", "--json"]).spawn().expect("the sandbox starts");
+    pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// With these arguments besides.
+    pub(crate) fn with(args: &[&str]) -> Self {
+        let args = [&["sandbox", "--listen", "127.0.0.1:0", "--json"], args].concat();
+        let mut process = highway(&args).spawn().expect("the sandbox starts");
         let mut line = String::new();
         let stdout = process.stdout.take().expect("piped");
         BufReader::new(stdout).read_line(&mut line).expect("its address");
         let line: Value = serde_json::from_str(&line).expect("JSON");
-        let text = |name: &str| line[name].as_str().expect("a text").to_owned();
-        Self { process, base_url: text("base_url"), key: text("api_key") }
+        let text = |name: &str| line[name].as_str().map(str::to_owned);
+        Self {
+            process,
+            base_url: text("base_url").expect("an address"),
+            key: text("api_key").unwrap_or("any".to_owned()),
+        }
     }
 
     fn command(&self, folder: &Path, args: &[&str]) -> Command {
@@ -38,7 +47,7 @@ impl Server {
         command
     }
 
-    fn run(&self, folder: &Path, args: &[&str]) -> Done {
+    pub(crate) fn run(&self, folder: &Path, args: &[&str]) -> Done {
         self.command(folder, args).output().expect("the command runs").into()
     }
 }

@@ -5,6 +5,10 @@
 mod admin;
 mod clock;
 mod faults;
+mod cassette;
+mod cassette_drift;
+mod cassette_probe;
+mod cassette_replay;
 mod fetch;
 mod flow;
 mod journal;
