@@ -14,7 +14,7 @@ use clap::{Parser, Subcommand, ValueHint};
 use highwayapi::{AspectRatio, DurationSeconds, Options, PersonGeneration, Resolution, SampleCount, TaskId};
 
 #[cfg(feature = "sandbox")]
-pub(crate) use self::sandbox::{Clockwork, Serve};
+pub(crate) use self::sandbox::{Clockwork, FaultFlags, Serve};
 
 const ENVIRONMENT: &str = "\
 Environment:

@@ -80,7 +80,8 @@ fn leaked(keys: &[String], headers: &HeaderMap, query: &str) -> Option<(String, 
     let known = |text: &str| keys.iter().find(|key| *key == text).cloned();
     for (name, value) in headers {
         let value = String::from_utf8_lossy(value.as_bytes());
-        if let Some(key) = value.split([' ', ';', ',', '=', '"']).find_map(known) {
+        // By itself, or as a word of a cookie or the like.
+        if let Some(key) = known(&value).or_else(|| value.split([' ', ';', ',', '=', '"']).find_map(known)) {
             return Some((format!("the API key came with a result link, in the header {name}: it"), key));
         }
     }

@@ -56,13 +56,14 @@ async fn a_link_expires() {
 
 #[tokio::test]
 async fn an_api_key_at_the_file_host_is_a_leak() {
-    let sandbox = Sandbox::builder().api_key("one-key").api_key("other-key").start().await.unwrap();
+    let sandbox = Sandbox::builder().api_key("one-key").api_key("other-key").api_key("odd=key").start().await.unwrap();
     let url = clip(&sandbox).await;
     assert_eq!(sandbox.leaked_keys(), 0);
     let mut table = String::new();
     for (more, headers) in [
         ("", &[("authorization", "Bearer sandbox")][..]),
         ("", &[("x-api-key", "other-key")]),
+        ("", &[("x-api-key", "odd=key")]),
         ("", &[("cookie", "a=b; session=one-key")]),
         ("&key=one-key", &[]),
         ("&token=other%2Dkey", &[]),
@@ -73,10 +74,10 @@ async fn an_api_key_at_the_file_host_is_a_leak() {
         writeln!(table, "{more}{headers:?}: {}", json_of(response).await["message"].as_str().unwrap()).unwrap();
     }
     insta::assert_snapshot!(table);
-    assert_eq!(sandbox.leaked_keys(), 6);
+    assert_eq!(sandbox.leaked_keys(), 7);
     // A key's beginning is no key, and the file is there for whoever has the link.
     assert_eq!(get(&url, &[("x-note", "one-ke")]).await.status(), 200);
-    assert_eq!(sandbox.leaked_keys(), 6);
+    assert_eq!(sandbox.leaked_keys(), 7);
 }
 
 #[tokio::test]
