@@ -259,7 +259,7 @@ async fn lengths_and_headers_lie() {
     assert_eq!(ground.file("header name=repr-digest").await.header("repr-digest"), None);
     let twice = ground.poll("header name=content-type value=text/plain again=true").await;
     assert_eq!(twice.head().matches("content-type: ").count(), 2);
-    let lengths = ground.poll("header name=content-length value=7 again=true").await;
+    let lengths = ground.poll("header name=content-length value=\"7\" again=true").await;
     assert_eq!(lengths.head().matches("content-length: ").count(), 2);
 }
 
