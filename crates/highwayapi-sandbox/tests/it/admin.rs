@@ -35,7 +35,7 @@ async fn what_the_document_describes_is_there_and_nothing_else_is_taken() {
     let client = reqwest::Client::new();
     let mut operations = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
-        let url = format!("{}{}", sandbox.base_url(), path.replace('{', "").replace('}', ""));
+        let url = format!("{}{}", sandbox.base_url(), path.replace(['{', '}'], ""));
         let mut allowed: Vec<&String> = item.as_object().unwrap().keys().filter(|key| *key != "parameters").collect();
         operations += allowed.len();
         for method in &allowed {
