@@ -25,6 +25,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod asked;
+pub mod batch;
 mod clips;
 mod error;
 mod job;
