@@ -67,6 +67,14 @@ impl FrameSource {
         }
     }
 
+    /// The path or the URL.
+    pub fn text(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Url(url) => url.clone(),
+        }
+    }
+
     /// The frame. May block.
     ///
     /// # Errors
