@@ -66,7 +66,8 @@ impl Totals {
     /// About how long so many items take by the budget of requests alone: `None` where there is none.
     pub fn time(&self, requests_per_minute: u32) -> Option<Duration> {
         let requests = self.items_to_send.saturating_mul(REQUESTS_PER_ITEM);
-        (requests_per_minute > 0).then(|| Duration::from_secs(requests.saturating_mul(60) / u64::from(requests_per_minute)))
+        (requests_per_minute > 0)
+            .then(|| Duration::from_secs(requests.saturating_mul(60) / u64::from(requests_per_minute)))
     }
 
     fn count(&mut self, options: &Options, clips: u64, is_sent: bool, prices: Option<&PriceTable>) {
@@ -109,16 +110,21 @@ pub fn check(manifest: &Manifest, frames: &Frames, against: &Against<'_>) -> Che
         let fingerprint = Fingerprint::new(against.service, &asked);
         let own = record.items.get(item.id.as_str()).copied();
         if let Some(own) = own.filter(|own| own.fingerprint.as_ref() != Some(&fingerprint)) {
-            let text = format!("id: `{}` is that of another request in the record (job {}); choose another", item.id, own.id);
+            let text =
+                format!("id: `{}` is that of another request in the record (job {}); choose another", item.id, own.id);
             tell(Weight::Problem, text);
         }
         let paid = record.paid.get(&fingerprint).copied();
         if let Some(paid) = paid.filter(|paid| own.is_none_or(|own| own.id != paid.id)) {
-            let text = format!("it was submitted before as job {} ({}), and would not be sent again", paid.id, paid.state);
+            let text =
+                format!("it was submitted before as job {} ({}), and would not be sent again", paid.id, paid.state);
             tell(Weight::Note, text);
         }
         if let Some(other) = requests.insert(fingerprint, item) {
-            let text = format!("it asks for the same as `{}` ({}), and would not be sent; another seed makes it another", other.id, other.place);
+            let text = format!(
+                "it asks for the same as `{}` ({}), and would not be sent; another seed makes it another",
+                other.id, other.place
+            );
             tell(Weight::Problem, text);
         }
         let is_made = own.is_some_and(|own| own.state == State::Downloaded);
@@ -176,7 +182,12 @@ fn caps(manifest: &Manifest, against: &Against<'_>, totals: &Totals, findings: &
     let mut tell = |weight, text: String| findings.push(Finding::new(weight, place.clone(), None, text));
     if against.caps.max_spend.is_some() && totals.unpriced_clips > 0 {
         let clips = totals.unpriced_clips;
-        tell(Weight::Problem, format!("max-spend: the price of {clips} clips is unknown, so no cap on money can be kept; add them to the prices"));
+        tell(
+            Weight::Problem,
+            format!(
+                "max-spend: the price of {clips} clips is unknown, so no cap on money can be kept; add them to the prices"
+            ),
+        );
     }
     if let Some(most) = against.caps.max_spend.filter(|&most| totals.cost > most) {
         tell(Weight::Warning, format!("max-spend: all of it costs {}; it stops at {most}", totals.cost));

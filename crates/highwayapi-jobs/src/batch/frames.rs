@@ -30,7 +30,8 @@ impl Frames {
     pub fn read(items: &[PlannedItem], told: impl Fn(usize, usize) + Sync) -> Self {
         let sources = items.iter().flat_map(|item| [&item.image, &item.last_image]);
         // Neighbours in a folder are neighbours on the disk.
-        let sources: Vec<_> = sources.map(|source| (source.text(), source)).collect::<BTreeMap<_, _>>().into_values().collect();
+        let sources: Vec<_> =
+            sources.map(|source| (source.text(), source)).collect::<BTreeMap<_, _>>().into_values().collect();
         let (next, done, known) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(HashMap::new()));
         let work = || {
             while let Some(&source) = sources.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -77,8 +78,7 @@ impl Frames {
 impl Known {
     fn read(source: &FrameSource) -> Result<Self, String> {
         let frame = source.open().map_err(|error| whole(&error))?;
-        let picture =
-            Picture::new(&frame).map_err(|error| format!("{} cannot be read ({error})", frame.name()))?;
+        let picture = Picture::new(&frame).map_err(|error| format!("{} cannot be read ({error})", frame.name()))?;
         Ok(Self { frame, picture })
     }
 }

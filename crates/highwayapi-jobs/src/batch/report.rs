@@ -131,13 +131,29 @@ impl Report {
     pub fn write_csv(&self, out: impl Write) -> io::Result<()> {
         let mut table = csv::Writer::from_writer(out);
         let heads = [
-            "id", "number", "state", "charged", "cost", "currency", "seed", "seconds", "submitted_at", "job", "task_id",
-            "image", "last_image", "clips", "prompt", "options", "reason",
+            "id",
+            "number",
+            "state",
+            "charged",
+            "cost",
+            "currency",
+            "seed",
+            "seconds",
+            "submitted_at",
+            "job",
+            "task_id",
+            "image",
+            "last_image",
+            "clips",
+            "prompt",
+            "options",
+            "reason",
         ];
         table.write_record(heads)?;
         let text = |value: &Option<PathBuf>| value.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
         for row in &self.items {
-            let submitted_at = row.submitted_at.map(|at| humantime::format_rfc3339_seconds(at.max(SystemTime::UNIX_EPOCH)));
+            let submitted_at =
+                row.submitted_at.map(|at| humantime::format_rfc3339_seconds(at.max(SystemTime::UNIX_EPOCH)));
             let clips: Vec<_> = row.clips.iter().map(|clip| clip.display().to_string()).collect();
             let cells = [
                 row.id.clone(),
@@ -207,7 +223,9 @@ impl Row {
             submitted_at: (job.attempt > 0).then_some(job.submitted_at),
             reason: job.reason.clone(),
             command,
-            image: pictures.and_then(|pictures| pictures.image.clone()).or_else(|| url(asked.map(|asked| &asked.image))),
+            image: pictures
+                .and_then(|pictures| pictures.image.clone())
+                .or_else(|| url(asked.map(|asked| &asked.image))),
             last_image: pictures
                 .and_then(|pictures| pictures.last_image.clone())
                 .or_else(|| url(asked.map(|asked| &asked.last_image))),

@@ -11,8 +11,8 @@ use base64::write::EncoderWriter;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::place::url;
 use super::Report;
+use super::place::url;
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
@@ -31,7 +31,9 @@ fn policy() -> String {
 
 pub(super) fn write(report: &Report, mut out: impl Write, folder: &Path, embed: bool) -> io::Result<()> {
     let mut rest = PAGE;
-    for (mark, text) in [("{{policy}}", policy().as_str()), ("{{title}}", &escaped(&report.head.name)), ("{{style}}", STYLE)] {
+    for (mark, text) in
+        [("{{policy}}", policy().as_str()), ("{{title}}", &escaped(&report.head.name)), ("{{style}}", STYLE)]
+    {
         rest = fill(&mut out, rest, mark, text)?;
     }
     rest = fill(&mut out, rest, "{{data}}", "")?;
