@@ -9,6 +9,7 @@ mod item;
 mod manifest;
 mod money;
 mod prices;
+mod record;
 mod report;
 mod tally;
 
