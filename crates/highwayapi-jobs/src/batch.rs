@@ -11,6 +11,7 @@ mod manifest;
 mod money;
 mod plan;
 mod prices;
+mod record;
 mod report;
 mod runner;
 mod tally;
