@@ -4,5 +4,6 @@ mod conformance;
 mod manifest;
 mod model;
 mod promises;
+mod runner;
 mod sqlite;
 mod support;
