@@ -32,7 +32,7 @@ macro_rules! engine {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
                 async fn $test() {
-                    let keep = $keep;
+                    let Some(keep) = $keep else { return };
                     timeout(FOREVER, super::$test(|| $open(&keep))).await.expect("an end");
                 }
             )+
@@ -40,8 +40,10 @@ macro_rules! engine {
     };
 }
 
-engine!(sqlite, folder(), |folder: &tempfile::TempDir| SqliteStore::open(folder.path()).expect("a record"));
-engine!(in_memory, SqliteStore::in_memory().expect("a record"), |store: &SqliteStore| store.clone());
+engine!(sqlite, Some(folder()), |folder: &tempfile::TempDir| SqliteStore::open(folder.path()).expect("a record"));
+engine!(in_memory, Some(SqliteStore::in_memory().expect("a record")), |store: &SqliteStore| store.clone());
+#[cfg(feature = "nats")]
+engine!(nats, crate::nats::server::Server::start(), |server: &crate::nats::server::Server| server.open());
 
 const IDS: [&str; 5] = ["zzzzzzzz", "aaaaaaaa", "mmmmmmmm", "00000000", "bbbbbbbb"];
 

@@ -2,6 +2,8 @@
 
 mod conformance;
 mod model;
+#[cfg(feature = "nats")]
+mod nats;
 mod promises;
 mod sqlite;
 mod support;
