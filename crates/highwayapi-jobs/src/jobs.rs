@@ -1,7 +1,7 @@
 //! The record with a client: what is begun, taken up, taken in and resolved. Working a job through is in `work.rs`.
 
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::job::{Job, JobId};
 use crate::ledger::{Holding, Ledger};
 use crate::state::{Event, State};
-use crate::store::{Added, Hold, Store};
+use crate::store::{Added, Hold, Store, Which};
 use crate::target::{self, absolute};
 use crate::work::{HeldJob, Step};
 
@@ -165,12 +165,12 @@ impl Jobs {
     /// Tells the client how long the last jobs ran, once, before it waits for the first.
     pub(crate) async fn teach(&self) {
         let teach = async || {
-            let entries = self.ledger.store.jobs().await.unwrap_or_default();
-            let ran = |job: &Job| Some((job.asked.as_ref()?.options.clone(), Duration::from_millis(job.run_ms?)));
+            let entries = self.ledger.store.jobs(Which::Ran(LESSONS)).await.unwrap_or_default();
             let here = entries.into_iter().map(|entry| entry.job).filter(|job| job.service == self.client.base_url());
-            let mut lessons: Vec<_> = here.filter_map(|job| ran(&job)).collect();
-            for (options, run_time) in lessons.drain(lessons.len().saturating_sub(LESSONS)..) {
-                self.client.learn(&options, run_time);
+            for job in here {
+                if let (Some(asked), Some(run_ms)) = (&job.asked, job.run_ms) {
+                    self.client.learn(&asked.options, Duration::from_millis(run_ms));
+                }
             }
         };
         self.taught.get_or_init(teach).await;
@@ -182,13 +182,14 @@ impl Jobs {
 
     /// Whether no other job's video is on its way to the same place.
     async fn is_free(&self, job: &Job, again: bool) -> Result<()> {
-        let open = |other: &Job| other.state.is_unfinished() || other.state == State::Intent;
+        let Some(output) = &job.output else { return Ok(()) };
+        let open = |other: &Job| other.state.is_unfinished() || matches!(other.state, State::Planned | State::Intent);
         let another = |other: &Job| again || other.fingerprint != job.fingerprint;
-        let there = |other: &Job| other.output == job.output && another(other) && open(other);
-        match self.list().await?.into_iter().map(|entry| entry.job).find(there) {
+        let there = self.those(Which::Output(output)).await?.into_iter().map(|entry| entry.job);
+        match there.into_iter().find(|other| another(other) && open(other)) {
             Some(other) => Err(Error::input(format!(
                 "output: {} is where the video of job {} goes; choose another name",
-                job.output.as_deref().unwrap_or(Path::new("")).display(),
+                output.display(),
                 other.id
             ))),
             None => Ok(()),
@@ -197,8 +198,9 @@ impl Jobs {
 
     /// The job of the same request, if it was or may have been paid for.
     async fn same(&self, job: &Job) -> Result<Option<JobId>> {
-        let is = |other: &Job| other.fingerprint == job.fingerprint && other.state.is_paid();
-        Ok(self.list().await?.into_iter().rev().map(|entry| entry.job).find(is).map(|same| same.id))
+        let Some(fingerprint) = &job.fingerprint else { return Ok(None) };
+        let there = self.those(Which::Same(fingerprint)).await?.into_iter().rev().map(|entry| entry.job);
+        Ok(there.into_iter().find(Job::is_paid).map(|same| same.id))
     }
 
     /// Takes up what was paid for before; `None` if it was not, or was forgotten in between.
@@ -209,16 +211,16 @@ impl Jobs {
         };
         match held.job().state {
             State::Unknown => Err(Error::unresolved(held.job())),
-            State::Dropped => Err(Error::over(held.job(), ", and may have been paid for")),
-            state => Ok(state.is_paid().then(|| held.earlier())),
+            State::Dropped if held.job().is_paid() => Err(Error::over(held.job(), ", and may have been paid for")),
+            _ => Ok(held.job().is_paid().then(|| held.earlier())),
         }
     }
 
     async fn of_task(&self, task_id: &TaskId) -> Result<Option<Job>> {
         let service = self.client.base_url();
-        let same = |job: &Job| job.task_id.as_ref() == Some(task_id) && job.service == service;
         // The newest: after one that was given up may come one that was not.
-        Ok(self.list().await?.into_iter().rev().map(|entry| entry.job).find(same))
+        let there = self.those(Which::Task(task_id)).await?.into_iter().rev().map(|entry| entry.job);
+        Ok(there.into_iter().find(|job| job.service == service))
     }
 }
 

@@ -25,6 +25,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod asked;
+mod batch;
 mod clips;
 mod error;
 mod job;
@@ -43,6 +44,7 @@ mod time;
 mod work;
 
 pub use asked::{Asked, Fingerprint, Picture, Pictures};
+pub use batch::{Batch, BatchId, Caps, Item, Money, Price, PriceTable, Spent, Tally, newest};
 pub use error::{Error, Problem, Result};
 pub use job::{Clip, Job, JobId};
 pub use jobs::{Jobs, Submission};
@@ -53,6 +55,6 @@ pub use place::state_folder;
 pub use sidecar::{Sidecar, verify};
 pub use sqlite::SqliteStore;
 pub use state::{Event, State};
-pub use store::{Added, Entry, Held, Hold, Pending, Store};
+pub use store::{Added, Begun, Claim, Entry, Held, Hold, Pending, Store, Which};
 pub use target::{Replaceable, clip_path};
 pub use work::{HeldJob, Step};

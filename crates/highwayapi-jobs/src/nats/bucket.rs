@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
 use async_nats::header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_ID};
-use async_nats::jetstream::consumer::DeliverPolicy;
-use async_nats::jetstream::consumer::push::OrderedConfig;
+use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::context::{CreateStreamErrorKind, PublishErrorKind};
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::stream::{Config, ConsumerErrorKind, DiscardPolicy, LastRawMessageErrorKind, Stream};
@@ -22,6 +21,9 @@ const ROLLUP: &str = "Nats-Rollup";
 
 /// How long one try may take before the next.
 const TRY: Duration = Duration::from_secs(2);
+
+/// So many values are read at once.
+const FETCH: usize = 256;
 
 /// The connection and how to speak of it.
 #[derive(Clone)]
@@ -88,6 +90,17 @@ impl Link {
                 _ => self.away(error),
             };
             tries.next(failure).await?;
+        }
+    }
+
+    /// Changes what a stream is like.
+    pub(super) async fn update(&self, config: Config) -> Result<Stream> {
+        let tries = self.tries();
+        loop {
+            match self.context.update_stream(config.clone()).await {
+                Ok(_) => return self.stream(config).await,
+                Err(error) => tries.next(self.away(error)).await?,
+            }
         }
     }
 
@@ -280,15 +293,15 @@ impl Bucket {
     /// Gives everything that is at the keys of this pattern to `look`, one after another; a key may come twice, the
     /// newer value last. What is written meanwhile is seen or not.
     pub(super) async fn each(&self, pattern: &str, mut look: impl FnMut(Slot) -> Result<()>) -> Result<()> {
-        let config = || OrderedConfig {
-            deliver_subject: self.link.context.client().new_inbox(),
+        let config = pull::Config {
             filter_subject: format!("{}{pattern}", self.subject),
-            deliver_policy: DeliverPolicy::All,
-            ..OrderedConfig::default()
+            ack_policy: AckPolicy::None,
+            inactive_threshold: 4 * TRY,
+            ..pull::Config::default()
         };
         let tries = self.link.tries();
         let consumer = loop {
-            let error = match self.stream.create_consumer(config()).await {
+            let error = match self.stream.create_consumer(config.clone()).await {
                 Ok(consumer) => break consumer,
                 Err(error) => error,
             };
@@ -298,23 +311,36 @@ impl Bucket {
             };
             tries.next(failure).await?;
         };
-        let mut left = consumer.cached_info().num_pending;
         let broke_off = |why: String| match self.link.away(why) {
             Failure::Passing(error) | Failure::Final(error) => error,
         };
-        let mut messages = consumer.messages().await.map_err(|error| broke_off(error.to_string()))?;
-        while left > 0 {
-            let message = match tokio::time::timeout(self.link.patience, messages.next()).await {
-                Ok(Some(Ok(message))) => message,
-                Ok(Some(Err(error))) => return Err(broke_off(error.to_string())),
-                Ok(None) | Err(_) => return Err(broke_off("what is in it did not come".to_owned())),
-            };
-            let info = message.info().map_err(|error| broke_off(error.to_string()))?;
-            let (revision, time) = (info.stream_sequence, info.published.unix_timestamp_nanos());
-            left = info.pending;
-            let headers = message.headers.clone().unwrap_or_default();
-            look(self.slot(&message.subject, &headers, message.payload.clone(), revision, time))?;
+        let mut last = 0;
+        loop {
+            let fetch = consumer.fetch().max_messages(FETCH).messages().await;
+            let mut messages = fetch.map_err(|error| broke_off(error.to_string()))?;
+            let mut count = 0;
+            loop {
+                let message = match tokio::time::timeout(self.link.patience, messages.next()).await {
+                    Ok(Some(Ok(message))) => message,
+                    Ok(Some(Err(error))) => return Err(broke_off(error.to_string())),
+                    Ok(None) => break,
+                    Err(_) => return Err(broke_off("what is in it did not come".to_owned())),
+                };
+                let info = message.info().map_err(|error| broke_off(error.to_string()))?;
+                let (revision, time) = (info.stream_sequence, info.published.unix_timestamp_nanos());
+                // None is sent twice.
+                if info.consumer_sequence != last + 1 {
+                    return Err(broke_off("a part of what is in it was lost".to_owned()));
+                }
+                (last, count) = (info.consumer_sequence, count + 1);
+                let headers = message.headers.clone().unwrap_or_default();
+                look(self.slot(&message.subject, &headers, message.payload.clone(), revision, time))?;
+            }
+            if count < FETCH {
+                break;
+            }
         }
+        let _ = self.stream.delete_consumer(&consumer.cached_info().name).await;
         Ok(())
     }
 

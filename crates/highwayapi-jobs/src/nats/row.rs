@@ -75,7 +75,10 @@ pub(super) enum Leave {
 
 /// Where a job is kept.
 pub(super) fn key_of(job: &Job) -> String {
-    alone(&job.id)
+    match &job.item {
+        Some(item) => format!("{}.{}", item.batch, job.id),
+        None => alone(&job.id),
+    }
 }
 
 /// Where one is kept that is of no batch.

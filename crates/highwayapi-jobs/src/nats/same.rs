@@ -73,6 +73,12 @@ impl Shared {
         Err(self.too_busy())
     }
 
+    /// Has the fingerprint's key name a job that is paid without having been proposed.
+    pub(super) async fn name_as_it_is(&self, fingerprint: &Fingerprint, key: &str) -> Result<()> {
+        let name = Named { key: key.to_owned(), nonce: String::new() };
+        self.name(fingerprint, name, true).await.map(drop)
+    }
+
     /// The newest job of this fingerprint, other than the one at `but`, that is paid.
     pub(super) async fn paid(&self, fingerprint: &Fingerprint, but: &str) -> Result<Option<Job>> {
         let mut names = self.named(&self.same.get(&self.key_of_same(fingerprint)).await?)?;
@@ -84,7 +90,7 @@ impl Shared {
         let mut newest = None;
         for name in names {
             if let Some(found) = self.found(self.jobs.get(&name.key).await?).await?
-                && found.job.state.is_paid()
+                && found.job.is_paid()
                 && newest.as_ref().is_none_or(|(added, _)| *added < found.added)
             {
                 newest = Some((found.added, found.job));

@@ -6,17 +6,19 @@ use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::{AckKind, Message};
+use async_nats::jetstream::stream::{Config, RetentionPolicy};
 use async_nats::{ConnectErrorKind, Event};
-use futures_util::future::join_all;
 use tokio::runtime::{Builder, Handle as Runtime};
 use tokio::sync::{mpsc as tokio_mpsc, oneshot};
 
 use super::bucket::{Bucket, Link, Put};
+use super::frames::Frames;
 use super::lock;
 use super::options::{Address, NatsOptions};
 use super::pulse::{Back, Pulse};
+use super::queue::Queue;
 use super::row::{Found, Leave, Row, Seat};
+use super::turns::Turns;
 use crate::error::{Error, Result};
 use crate::job::JobId;
 use crate::store::Hold;
@@ -30,11 +32,13 @@ pub(super) struct Shared {
     pub(super) jobs: Bucket,
     /// By fingerprint: the jobs that may have been paid for.
     pub(super) same: Bucket,
+    pub(super) batches: Bucket,
+    pub(super) queue: Arc<Queue>,
+    pub(super) turns: Turns,
+    pub(super) frames: Frames,
     pub(super) pulse: Arc<Pulse>,
     /// The holds of this process, by their tokens.
     holds: Mutex<HashMap<String, Weak<Grip>>>,
-    /// The messages of the queue by which jobs were claimed, by the tokens of their holds.
-    pub(super) tickets: Mutex<HashMap<String, Arc<Message>>>,
     /// Tells the thread that nobody needs it any more.
     _alive: tokio_mpsc::Sender<()>,
 }
@@ -77,7 +81,7 @@ impl Handle {
                     Err(error) => return drop(answer.send(Err(error))),
                 };
                 let pulse = Arc::clone(&shared.pulse);
-                tokio::spawn(beat(Arc::clone(&pulse), Arc::downgrade(&shared)));
+                tokio::spawn(beat(Arc::clone(&pulse), Arc::downgrade(&shared.queue)));
                 drop(answer.send(Ok(shared)));
                 // Until nobody has it any more, and nothing of it is under way.
                 let _ = unneeded.recv().await;
@@ -128,6 +132,9 @@ impl Drop for Grip {
         let shared = Arc::clone(self.handle.shared());
         lock(&shared.holds).remove(&self.token);
         let seat = std::mem::take(self.seat.get_mut());
+        if let Leave::Job(job) = &seat.leave {
+            shared.queue.free(job);
+        }
         let (key, token) = (std::mem::take(&mut self.key), std::mem::take(&mut self.token));
         let runtime = shared.runtime.clone();
         // What cannot be written now comes about when this process ends.
@@ -163,19 +170,30 @@ impl Shared {
             .event_callback(event);
         let client = connect.connect(address.servers.clone()).await.map_err(|error| not_connected(address, error))?;
         let link = Link::new(client, address.shown.clone(), options.patience);
-        let bucket = async |name: &str, max_age| {
-            link.bucket(&format!("{}-{name}", address.prefix), options.replicas, max_age).await
+        let (prefix, replicas) = (&address.prefix, options.replicas);
+        let bucket = async |name, max_age| link.bucket(&format!("{prefix}-{name}"), replicas, max_age).await;
+        let (jobs, same, batches, living) = tokio::try_join!(
+            bucket("jobs", Duration::ZERO),
+            bucket("same", Duration::ZERO),
+            bucket("batches", Duration::ZERO),
+            bucket("alive", options.lease),
+        )?;
+        let queue = Config {
+            name: format!("{prefix}-queue"),
+            subjects: vec![format!("{prefix}.queue.*.*")],
+            retention: RetentionPolicy::WorkQueue,
+            num_replicas: replicas,
+            ..Config::default()
         };
-        let made = join_all(
-            [("jobs", Duration::ZERO), ("same", Duration::ZERO), ("alive", options.lease)]
-                .map(|(name, max_age)| bucket(name, max_age)),
-        )
-        .await;
-        let [jobs, same, alive_bucket] =
-            <[Result<Bucket>; 3]>::try_from(made).map_err(|_| Error::store("the record cannot be opened"))?;
-        let pulse = Arc::new(Pulse::begin(alive_bucket?, back).await?);
-        let (holds, tickets) = (Mutex::default(), Mutex::default());
-        Ok(Self { link, runtime: Runtime::current(), jobs: jobs?, same: same?, pulse, holds, tickets, _alive: alive })
+        let (queue, turns, frames, pulse) = tokio::try_join!(
+            link.stream(queue),
+            Turns::begin(&link, prefix, replicas, options.requests_per_minute),
+            Frames::begin(&link, prefix, replicas),
+            Pulse::begin(living, back),
+        )?;
+        let queue = Arc::new(Queue::new(link.clone(), queue, prefix.clone(), pulse.lease));
+        let (runtime, pulse, holds) = (Runtime::current(), Arc::new(pulse), Mutex::default());
+        Ok(Self { link, runtime, jobs, same, batches, queue, turns, frames, pulse, holds, _alive: alive })
     }
 
     /// That of a hold that has not ended.
@@ -229,36 +247,39 @@ impl Shared {
     /// The end of a hold.
     async fn release(&self, key: &str, token: &str, seat: Seat) -> Result<()> {
         if !seat.touched {
+            self.queue.after_release(token, None).await;
             return Ok(());
         }
-        let (row, revision) = match seat.leave {
-            Leave::Nothing => (None, seat.revision),
-            Leave::Job(job) => (Some(Row { added: seat.added, job: Some(*job), ..Row::default() }), seat.revision),
+        let (added, job, revision) = match seat.leave {
+            Leave::Nothing => (None, None, seat.revision),
+            Leave::Job(job) => (seat.added, Some(*job), seat.revision),
             Leave::AsItIs => match self.found(self.jobs.get(key).await?).await? {
                 Some(Found { revision, added, holder, job, .. }) if holder.as_deref() == Some(token) => {
-                    (Some(Row { added: Some(added), job: Some(job), ..Row::default() }), revision)
+                    (Some(added), Some(job), revision)
                 }
                 _ => return Ok(()),
             },
         };
+        let row = job.as_ref().map(|job| Row { added, job: Some(job.clone()), ..Row::default() });
         let value = row.map(|row| row.text()).transpose()?;
-        self.replace(key, token, revision, value).await.map(drop)
+        if let Some(job) = &job {
+            self.queue.before_release(token, job).await?;
+        }
+        let released = self.replace(key, token, revision, value).await.map(drop);
+        self.queue.after_release(token, job.as_ref()).await;
+        released
     }
 }
 
 /// Keeps this process, and what it claimed, from being taken for dead.
-async fn beat(pulse: Arc<Pulse>, shared: Weak<Shared>) {
+async fn beat(pulse: Arc<Pulse>, queue: Weak<Queue>) {
     loop {
         tokio::time::sleep(pulse.lease / 3).await;
-        let Some(shared) = shared.upgrade() else { return };
-        let tickets: Vec<_> = lock(&shared.tickets).values().cloned().collect();
-        drop(shared);
         if let Err(error) = pulse.beat().await {
             tracing::warn!(%error, "the record does not hear from this process");
         }
-        for ticket in tickets {
-            let _ = ticket.ack_with(AckKind::Progress).await;
-        }
+        let Some(queue) = queue.upgrade() else { return };
+        queue.refresh().await;
     }
 }
 
