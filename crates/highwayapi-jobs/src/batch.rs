@@ -2,8 +2,14 @@
 //!
 //! An item of a batch is a [`Job`] like any other, with an [`Item`] that says where it belongs.
 
+mod check;
+mod finding;
+mod frames;
+mod item;
+mod manifest;
 mod money;
 mod prices;
+mod report;
 mod tally;
 
 use std::fmt;
@@ -19,8 +25,16 @@ use crate::job::{Job, JobId};
 use crate::store::Entry;
 use crate::time;
 
+pub use check::{Against, Checked, Totals, check};
+pub use finding::{Finding, Weight};
+pub use frames::Frames;
+pub use item::{FrameSource, Place, PlannedItem};
+#[cfg(feature = "schemars")]
+pub use manifest::schema as manifest_schema;
+pub use manifest::{Format, Manifest, Reading};
 pub use money::Money;
 pub use prices::{Price, PriceTable};
+pub use report::{Head, Report, Row};
 pub use tally::Tally;
 
 /// Names a batch in the record: `b-` and eight letters and digits, such as `b-k3f9x2ab`.

@@ -25,7 +25,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod asked;
-mod batch;
+pub mod batch;
 mod clips;
 mod error;
 mod job;

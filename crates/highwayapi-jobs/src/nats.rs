@@ -16,6 +16,8 @@ mod turns;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::task::JoinSet;
+
 use crate::error::{Error, Result};
 use crate::store::Pending;
 use claims::Taken;
@@ -42,6 +44,20 @@ impl NatsStore {
     pub async fn connect(url: &str, options: NatsOptions) -> Result<Self> {
         options.check()?;
         Ok(Self(Arc::new(Handle::begin(Address::parse(url)?, options).await?)))
+    }
+
+    /// As [`NatsStore::call`], and ends with who waits for it: for what only waits.
+    fn wait<'a, T, F>(&'a self, call: impl FnOnce(Arc<Handle>) -> F + Send + 'a) -> Pending<'a, T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        Box::pin(async move {
+            let mut running = JoinSet::new();
+            running.spawn_on(call(Arc::clone(&self.0)), &self.0.shared().runtime);
+            let done = running.join_next().await.and_then(|done| done.ok());
+            done.unwrap_or_else(|| Err(Error::store("the record could not be used")))
+        })
     }
 
     /// Runs to its end on the connection's own thread, whatever becomes of who waits for it.

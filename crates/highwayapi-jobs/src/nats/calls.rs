@@ -1,6 +1,7 @@
 //! What a [`Store`] must do, in keys and messages.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::batches::Counted;
 use super::row::{Leave, Row, key_of};
@@ -159,7 +160,12 @@ impl Store for NatsStore {
 
     fn turn<'a>(&'a self, service: &'a str) -> Pending<'a, ()> {
         let service = service.to_owned();
-        self.call(async move |handle| handle.shared().turns.turn(&service).await)
+        self.wait(async move |handle| handle.shared().turns.turn(&service).await)
+    }
+
+    fn hold_off<'a>(&'a self, service: &'a str, pause: Duration) -> Pending<'a, ()> {
+        let service = service.to_owned();
+        self.call(async move |handle| handle.shared().turns.hold_off(&service, pause).await)
     }
 }
 

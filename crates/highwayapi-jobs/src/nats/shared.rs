@@ -1,6 +1,7 @@
 //! What all handles and holds of one connection share, and the thread that it lives on.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, Weak};
 use std::thread;
@@ -285,14 +286,16 @@ async fn beat(pulse: Arc<Pulse>, queue: Weak<Queue>) {
 
 fn not_connected(address: &Address, error: async_nats::ConnectError) -> Error {
     let place = &address.shown;
+    // A certificate that is not trusted comes as this.
+    let is_tls = std::error::Error::source(&error)
+        .and_then(|source| source.downcast_ref::<io::Error>())
+        .is_some_and(|error| error.kind() == io::ErrorKind::InvalidData);
     let text = match error.kind() {
-        ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
-            format!(
-                "the server of {place} refuses these credentials; HIGHWAY_NATS_CREDS, HIGHWAY_NATS_NKEY, or \
-                     HIGHWAY_NATS_USER and HIGHWAY_NATS_PASSWORD name others"
-            )
-        }
-        ConnectErrorKind::Tls => {
+        ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => format!(
+            "the server of {place} refuses these credentials; HIGHWAY_NATS_CREDS, HIGHWAY_NATS_NKEY, or \
+             HIGHWAY_NATS_USER and HIGHWAY_NATS_PASSWORD name others"
+        ),
+        kind if is_tls || kind == ConnectErrorKind::Tls => {
             format!("no TLS with the server of {place}; HIGHWAY_NATS_CA names a certificate that it must be signed by")
         }
         _ => format!("the record {place} cannot be reached; is nats-server running there?"),

@@ -4,13 +4,17 @@
 //! is the server that counts, by its own clock, and no worker's clock has a say. Each process asks for one turn at a time,
 //! so that all get as many.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RawMessageErrorKind, RetentionPolicy, Stream};
 use bytes::Bytes;
 
-use super::bucket::{Bucket, Link, Put, Refusal, safe};
+use super::TRIES;
+use super::bucket::{Bucket, Link, Put, Refusal, Slot, safe};
+use super::lock;
 use crate::error::Result;
 
 /// A second more than the minute that is promised: what leaves evenly may arrive closer.
@@ -27,8 +31,8 @@ pub(super) struct Turns {
     pauses: Bucket,
     /// How far apart evenly spread requests are.
     apart: Duration,
-    /// Who of this process asks.
-    line: tokio::sync::Mutex<()>,
+    /// Who of this process asks, for each service.
+    lines: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Turns {
@@ -54,13 +58,14 @@ impl Turns {
         let count = stream.cached_info().config.max_messages_per_subject.max(1);
         let apart = WINDOW / u32::try_from(count).unwrap_or(u32::MAX);
         let pauses = link.bucket(&format!("{prefix}-pauses"), replicas, LONGEST_PAUSE).await?;
-        let (link, prefix, line) = (link.clone(), prefix.to_owned(), tokio::sync::Mutex::default());
-        Ok(Self { link, stream, prefix, pauses, apart, line })
+        let (link, prefix) = (link.clone(), prefix.to_owned());
+        Ok(Self { link, stream, prefix, pauses, apart, lines: Mutex::default() })
     }
 
     /// Returns when a request may be sent to this service.
     pub(super) async fn turn(&self, service: &str) -> Result<()> {
-        let _line = self.line.lock().await;
+        let line = Arc::clone(lock(&self.lines).entry(service.to_owned()).or_default());
+        let _turn = line.lock().await;
         loop {
             let place = self.place(service).await?;
             match self.pause(service, place).await? {
@@ -90,9 +95,7 @@ impl Turns {
 
     /// How much is left of a pause that the service asked for, at the time of this place. All times are the server's.
     async fn pause(&self, service: &str, place: u64) -> Result<Option<Duration>> {
-        let slot = self.pauses.get(&safe(service)).await?;
-        let asked = slot.value.as_deref().and_then(|value| std::str::from_utf8(value).ok()?.parse::<u64>().ok());
-        let Some(asked) = asked else { return Ok(None) };
+        let Some(end) = end(&self.pauses.get(&safe(service)).await?) else { return Ok(None) };
         let tries = self.link.tries();
         let now = loop {
             let error = match self.stream.get_raw_message(place).await {
@@ -107,18 +110,35 @@ impl Turns {
             };
             tries.next(failure).await?;
         };
-        let left = slot.time + i128::from(asked) * 1_000_000 - now;
-        Ok(u64::try_from(left).ok().filter(|&left| left > 0).map(Duration::from_nanos))
+        Ok(u64::try_from(end - now).ok().filter(|&left| left > 0).map(Duration::from_nanos))
     }
 
     /// Lets nobody go for so long.
     pub(super) async fn hold_off(&self, service: &str, pause: Duration) -> Result<()> {
         let key = safe(service);
-        let text = pause.min(LONGEST_PAUSE).as_millis().to_string();
-        let slot = self.pauses.get(&key).await?;
-        match self.pauses.put(&key, Some(text.into()), slot.revision).await? {
-            // Who was quicker was told the same.
-            Put::Done(_) | Put::Changed(_) => Ok(()),
+        let mut slot = self.pauses.get(&key).await?;
+        let mut pause = pause.min(LONGEST_PAUSE);
+        for _ in 0..TRIES {
+            let before = end(&slot);
+            let text = pause.as_nanos().to_string();
+            if let Put::Changed(now) = self.pauses.put(&key, Some(text.into()), slot.revision).await? {
+                slot = now;
+                continue;
+            }
+            slot = self.pauses.get(&key).await?;
+            // Only now that it was written is it known what time it is there.
+            match before.map(|before| u64::try_from(before - slot.time)) {
+                Some(Ok(left)) if Duration::from_nanos(left) > pause => pause = Duration::from_nanos(left),
+                _ => return Ok(()),
+            }
         }
+        // All of these asked for one.
+        Ok(())
     }
+}
+
+/// When a pause is over, by the server's clock, in nanoseconds.
+fn end(slot: &Slot) -> Option<i128> {
+    let asked: i128 = std::str::from_utf8(slot.value.as_deref()?).ok()?.parse().ok()?;
+    Some(slot.time + asked)
 }

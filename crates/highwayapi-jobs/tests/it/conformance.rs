@@ -66,7 +66,6 @@ pub(crate) use engine;
 
 engine!(sqlite, Some(folder()), |folder: &tempfile::TempDir| SqliteStore::open(folder.path()).expect("a record"));
 engine!(in_memory, Some(SqliteStore::in_memory().expect("a record")), |store: &SqliteStore| store.clone());
-#[cfg(feature = "nats")]
 engine!(nats, crate::nats::server::Server::start(), |server: &crate::nats::server::Server| server.open());
 
 const IDS: [&str; 5] = ["zzzzzzzz", "aaaaaaaa", "mmmmmmmm", "00000000", "bbbbbbbb"];

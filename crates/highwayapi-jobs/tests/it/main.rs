@@ -1,8 +1,8 @@
 //! The record as programs see it: the store on its own, and the promises that are kept with it.
 
 mod conformance;
+mod manifest;
 mod model;
-#[cfg(feature = "nats")]
 mod nats;
 mod promises;
 mod sqlite;

@@ -51,10 +51,6 @@ impl Server {
         format!("nats://127.0.0.1:{}/test", self.port)
     }
 
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-
     pub(crate) fn run(&mut self) {
         let config = self.folder.path().join("nats.conf");
         let template = fs::read_to_string(self.folder.path().join("template.conf")).expect("a file");
@@ -86,11 +82,6 @@ impl Server {
             let _ = child.kill();
             let _ = child.wait();
         }
-    }
-
-    /// Which process it is.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.as_ref().expect("it runs").id()
     }
 
     pub(crate) async fn store(&self) -> NatsStore {
