@@ -3,6 +3,7 @@
 mod conformance;
 mod manifest;
 mod model;
+mod nats;
 mod promises;
 mod runner;
 mod sqlite;
