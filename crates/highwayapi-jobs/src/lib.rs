@@ -33,6 +33,7 @@ mod jobs;
 mod ledger;
 mod place;
 mod publish;
+mod send;
 mod sidecar;
 mod sqlite;
 mod state;
