@@ -11,7 +11,6 @@ mod manifest;
 mod money;
 mod plan;
 mod prices;
-mod record;
 mod report;
 mod runner;
 mod tally;

@@ -39,17 +39,24 @@ impl Ledger {
         self.store.batches().await
     }
 
-    /// The batch of this id or name.
+    /// The batch of this id, name, or unambiguous beginning of an id.
     ///
     /// # Errors
     ///
-    /// [`Error::is_not_found`] when there is none; the record cannot be read.
-    pub async fn batch(&self, name: &str) -> Result<Batch> {
+    /// [`Error::is_not_found`] when there is none, [`Error::is_invalid_input`] when there is more than one.
+    pub async fn find_batch(&self, text: &str) -> Result<Batch> {
         let mut batches = self.batches().await?;
-        let at = batches.iter().rposition(|batch| batch.id.as_str() == name || batch.name == name);
-        match at {
-            Some(at) => Ok(batches.swap_remove(at)),
-            None => Err(Error::not_found(format!("there is no batch `{}` in the record", name.escape_debug()))),
+        // The newest of a name: it may have been used at another service before.
+        if let Some(at) = batches.iter().rposition(|batch| batch.id.as_str() == text || batch.name == text) {
+            return Ok(batches.swap_remove(at));
+        }
+        batches.retain(|batch| text.len() >= 3 && batch.id.as_str().starts_with(text));
+        match (batches.pop(), batches.len()) {
+            (Some(batch), 0) => Ok(batch),
+            (Some(_), more) => {
+                Err(Error::input(format!("{} batches begin with {text}; more of it is needed", more + 1)))
+            }
+            (None, _) => Err(Error::not_found(format!("there is no batch `{}` in the record", text.escape_debug()))),
         }
     }
 
@@ -155,7 +162,7 @@ impl Ledger {
     ///
     /// When there is no such batch, it is cancelled, or the record cannot be read or written.
     pub async fn retry_failed(&self, id: &BatchId, again: bool) -> Result<Retried> {
-        let batch = self.batch(id.as_str()).await?;
+        let batch = self.find_batch(id.as_str()).await?;
         if batch.cancelled {
             return Err(Error::input(format!("batch `{}` is cancelled", batch.name)));
         }

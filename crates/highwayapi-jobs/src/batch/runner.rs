@@ -86,7 +86,7 @@ impl Runner {
     /// When there is no such batch, it is for another service than the client, or the record cannot be used for several
     /// minutes. What happens to a single job is told, and is no error here.
     pub async fn run(self, stop: impl Future<Output = ()>, mut on_event: impl FnMut(BatchEvent)) -> Result<Outcome> {
-        let batch = self.jobs.batch(self.batch.as_str()).await?;
+        let batch = self.jobs.find_batch(self.batch.as_str()).await?;
         if batch.service != self.jobs.client().base_url() {
             return Err(Error::input(format!(
                 "batch `{}` is for {}, and this is a client of {}; the base URL must be the same",
@@ -254,7 +254,7 @@ impl Run {
     async fn look(&mut self) -> Result<()> {
         (self.look, self.idle) = (true, false);
         let id = batch(&self.batch).id;
-        match self.jobs.batch(id.as_str()).await {
+        match self.jobs.find_batch(id.as_str()).await {
             Ok(now) => {
                 let before = std::mem::replace(&mut *lock(&self.batch), now.clone());
                 if now.cancelled && !before.cancelled {
