@@ -68,7 +68,7 @@ pub(crate) struct Check {
     pub(crate) record: Record,
     #[command(flatten)]
     pub(crate) service: Service,
-    /// Prints one JSON object a line for every finding; the last one holds the totals
+    /// Prints one JSON object a line for every finding, and one with the totals
     #[arg(long)]
     pub(crate) json: bool,
 }

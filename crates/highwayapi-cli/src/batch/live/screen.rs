@@ -22,6 +22,9 @@ const FREE_ROWS: usize = 6;
 /// The widest name of an item that is shown whole.
 const NAME: usize = 28;
 
+/// What an item does before it is sent.
+const WAITS: &str = "waits for its turn";
+
 pub(super) struct Screen {
     all: MultiProgress,
     lines: Mutex<Vec<ProgressBar>>,
@@ -69,6 +72,8 @@ impl Screen {
                 let part = *done as f64 / (*length).max(1) as f64;
                 self.say(job, format!("fetching  {} {:.0} %", bar(part), part * 100.0));
             }
+            // What waits for its turn will have none.
+            BatchEvent::Stopping(_) => self.running().retain(|_, one| one.what != WAITS),
             BatchEvent::Ended(job) | BatchEvent::Left { job, .. } => self.running().retain(|_, one| one.job != job.id),
             _ => {}
         }
@@ -76,7 +81,7 @@ impl Screen {
 
     fn claimed(&self, job: &Job) {
         let name = job.item.as_ref().map_or(job.id.as_str(), |item| &item.id);
-        let what = if job.state == State::Planned { "waits for its turn" } else { "goes on" };
+        let what = if job.state == State::Planned { WAITS } else { "goes on" };
         let number = job.item.as_ref().map_or(0, |item| item.number);
         let running = Running { job: job.id.clone(), name: plain(name), what: what.to_owned(), since: Instant::now() };
         self.running().insert(number, running);
@@ -127,8 +132,12 @@ impl Screen {
     }
 
     pub(super) fn clear(&self) {
-        let _ = self.all.clear();
+        self.running().clear();
+        for line in self.lines.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            line.finish_and_clear();
+        }
         self.total.finish_and_clear();
+        let _ = self.all.clear();
     }
 
     fn running(&self) -> MutexGuard<'_, BTreeMap<u64, Running>> {
