@@ -31,6 +31,8 @@ mod error;
 mod job;
 mod jobs;
 mod ledger;
+#[cfg(feature = "nats")]
+mod nats;
 mod place;
 mod publish;
 mod send;
@@ -48,6 +50,8 @@ pub use error::{Error, Problem, Result};
 pub use job::{Clip, Job, JobId};
 pub use jobs::{Jobs, Submission};
 pub use ledger::Ledger;
+#[cfg(feature = "nats")]
+pub use nats::{NatsOptions, NatsStore};
 pub use place::state_folder;
 pub use sidecar::{Sidecar, verify};
 pub use sqlite::SqliteStore;

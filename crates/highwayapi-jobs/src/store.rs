@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::time::Duration;
 
 use highwayapi::TaskId;
 
@@ -110,6 +111,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Returns when a request may be sent to the service with this base URL, by the budget that all who use this record
     /// share: by default at once.
     fn turn<'a>(&'a self, _service: &'a str) -> Pending<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Lets nobody have a [turn](Store::turn) at this service for so long, because it asked for a pause: by default this
+    /// does nothing. Of two pauses the later end counts.
+    fn hold_off<'a>(&'a self, _service: &'a str, _pause: Duration) -> Pending<'a, ()> {
         Box::pin(async { Ok(()) })
     }
 }

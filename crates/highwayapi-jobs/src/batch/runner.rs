@@ -145,7 +145,8 @@ impl Runner {
         while let Some(event) = events.recv().await {
             on_event(event);
         }
-        let batch = self::batch(&run.batch);
+        // As it is now: others may be at it.
+        let batch = run.jobs.find_batch(self.batch.as_str()).await?;
         let tally = run.jobs.tally(&batch.id).await?;
         Ok(Outcome { ending: run.ending.unwrap_or(Ending::Done), batch, tally, left: run.left.len() as u64 })
     }

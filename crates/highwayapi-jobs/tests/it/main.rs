@@ -3,6 +3,8 @@
 mod conformance;
 mod manifest;
 mod model;
+mod nats;
 mod promises;
+mod runner;
 mod sqlite;
 mod support;
