@@ -10,6 +10,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueHint};
 use highwayapi::{AspectRatio, DurationSeconds, Options, PersonGeneration, Resolution, SampleCount, TaskId};
 
+pub(crate) mod batch;
+
 const ENVIRONMENT: &str = "\
 Environment:
   HIGHWAY_API_KEY   the key of your account; never a flag, where other users would see it
@@ -57,6 +59,8 @@ pub(crate) enum Command {
     Resolve(Resolve),
     /// Checks clips against what stands in their .json
     Verify(Verify),
+    /// Makes the clips of a manifest, ten or ten thousand
+    Batch(batch::Batch),
     /// Serves the API on this machine, with real videos, without key or bill
     #[cfg(feature = "sandbox")]
     Sandbox(Serve),
@@ -73,6 +77,10 @@ impl Command {
             Self::Resume(resume) => &resume.service,
             Self::Adopt(adopt) => &adopt.service,
             Self::Resolve(resolve) => &resolve.service,
+            Self::Batch(batch) => match batch.command.service() {
+                Some(service) => service,
+                None => return String::new(),
+            },
             Self::Tasks(_) | Self::Show(_) | Self::Verify(_) => return String::new(),
             #[cfg(feature = "sandbox")]
             Self::Sandbox(_) => return String::new(),
@@ -85,6 +93,8 @@ impl Command {
         match self {
             #[cfg(feature = "sandbox")]
             Self::Generate(generate) => generate.sandbox,
+            #[cfg(feature = "sandbox")]
+            Self::Batch(batch::Batch { command: batch::BatchCommand::Run(run) }) => run.sandbox,
             #[cfg(feature = "sandbox")]
             Self::Sandbox(_) => true,
             _ => false,
@@ -103,6 +113,7 @@ impl Command {
             Self::Adopt(adopt) => adopt.json,
             Self::Resolve(resolve) => resolve.json,
             Self::Verify(verify) => verify.json,
+            Self::Batch(batch) => batch.command.json(),
             #[cfg(feature = "sandbox")]
             Self::Sandbox(serve) => serve.json,
         }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod batch;
 mod exit;
 mod frames;
 mod hint;
@@ -63,6 +64,7 @@ async fn run(args: Args) -> Result<(), Failure> {
         Command::Adopt(adopt) => steps::adopt(adopt).await,
         Command::Resolve(resolve) => resolve::resolve(resolve).await,
         Command::Verify(verify) => show::check(verify).await,
+        Command::Batch(batch) => batch::batch(batch.command).await,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(serve) => sandbox::serve(serve).await,
     }

@@ -3,13 +3,16 @@
 //! An item of a batch is a [`Job`] like any other, with an [`Item`] that says where it belongs.
 
 mod check;
+mod event;
 mod finding;
 mod frames;
 mod item;
 mod manifest;
 mod money;
+mod plan;
 mod prices;
 mod report;
+mod runner;
 mod tally;
 
 use std::fmt;
@@ -26,6 +29,7 @@ use crate::store::Entry;
 use crate::time;
 
 pub use check::{Against, Checked, Totals, check};
+pub use event::{BatchEvent, Ending, Outcome};
 pub use finding::{Finding, Weight};
 pub use frames::Frames;
 pub use item::{FrameSource, Place, PlannedItem};
@@ -33,8 +37,10 @@ pub use item::{FrameSource, Place, PlannedItem};
 pub use manifest::schema as manifest_schema;
 pub use manifest::{Format, Manifest, Reading};
 pub use money::Money;
+pub use plan::Retried;
 pub use prices::{Price, PriceTable};
 pub use report::{Head, Report, Row};
+pub use runner::Runner;
 pub use tally::Tally;
 
 /// Names a batch in the record: `b-` and eight letters and digits, such as `b-k3f9x2ab`.

@@ -72,6 +72,9 @@ pub struct Job {
     /// What its user says that it costs, if it is of a batch and that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Money>,
+    /// Whether its user wants it sent although the same may have been paid for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
     /// What makes it the same as another; none for an adopted task, of which only the id is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
@@ -133,20 +136,22 @@ pub struct Clip {
 }
 
 impl Job {
+    /// One that is planned.
     pub(crate) fn new(service: &str) -> Self {
         let now = SystemTime::now();
         Self {
             id: JobId::new(),
-            state: State::Intent,
+            state: State::Planned,
             service: service.to_owned(),
             item: None,
             price: None,
+            again: false,
             fingerprint: None,
             asked: None,
             pictures: None,
             output: None,
             replaces: Vec::new(),
-            attempt: 1,
+            attempt: 0,
             task_id: None,
             reason: None,
             seed_used: None,

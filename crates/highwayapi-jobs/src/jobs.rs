@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 use std::path::PathBuf;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::job::{Job, JobId};
 use crate::ledger::{Holding, Ledger};
 use crate::state::{Event, State};
-use crate::store::{Added, Hold, Store, Which};
+use crate::store::{Added, Begun, Hold, Store, Which};
 use crate::target::{self, absolute};
 use crate::work::{HeldJob, Step};
 
@@ -115,6 +115,7 @@ impl Jobs {
         // So that of several who take it in at once one adds it.
         job.fingerprint = Some(Fingerprint::of_task(service, task_id));
         job.task_id = Some(task_id.clone());
+        job.apply(Event::Begun, None)?;
         job.apply(Event::Accepted, None)?;
         match self.ledger.store.add(&job, false).await? {
             Added::New(hold) => Ok(self.held(hold, job)),
@@ -157,8 +158,13 @@ impl Jobs {
             return Err(Error::input(format!("job {id} was adopted: what was asked for is not known here")));
         };
         let request = blocking(move || pictures.request(&asked)).await??;
-        job.held.apply(Event::SubmitAgain, None).await?;
-        job.send(&request, Box::pin(stop), &mut |_| {}).await?;
+        let (mut attempts, mut stop) = (self.client.attempts(&request), pin!(stop));
+        match job.begin(&mut attempts, Event::SubmitAgain, true, &mut stop).await {
+            Ok(Begun::Yes) => {}
+            Ok(begun) => return Err(Error::not_begun(job.job(), &begun)),
+            Err(error) => return Err(Error::unresolved(job.job()).with_source(error)),
+        }
+        job.send_until_taken(&mut attempts, true, &mut stop, &mut |_| {}).await?;
         Ok(job)
     }
 
@@ -306,19 +312,24 @@ impl<'a> Submission<'a> {
             }
         }
 
-        // Between finding the same and taking it up it may turn out not to be paid for after all.
+        let mut attempts = client.attempts(self.request);
         loop {
-            match self.jobs.ledger.store.add(&job, self.again).await? {
-                Added::New(hold) => {
-                    let mut job = self.jobs.held(hold, job);
-                    job.send(self.request, self.stop, &mut self.unrecorded).await?;
-                    return Ok(job);
-                }
-                Added::Same(same) => {
-                    if let Some(earlier) = self.jobs.earlier(&same.id).await? {
-                        return Ok(earlier);
-                    }
-                }
+            // Whoever takes up what is paid for waits for no turn.
+            let same = if self.again { None } else { self.jobs.same(&job).await? };
+            if let Some(same) = same
+                && let Some(earlier) = self.jobs.earlier(&same).await?
+            {
+                return Ok(earlier);
+            }
+            attempts.turn(&mut self.stop).await?;
+            let mut intent = job.clone();
+            intent.apply(Event::Begun, None)?;
+            intent.created_at = intent.submitted_at;
+            // Between finding the same and taking it up it may turn out not to be paid for after all.
+            if let Added::New(hold) = self.jobs.ledger.store.add(&intent, self.again).await? {
+                let mut job = self.jobs.held(hold, intent);
+                job.send_until_taken(&mut attempts, self.again, &mut self.stop, &mut self.unrecorded).await?;
+                return Ok(job);
             }
         }
     }

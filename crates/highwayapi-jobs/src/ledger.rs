@@ -1,7 +1,11 @@
 //! The record by itself: what is in it, what is settled, given up and forgotten. None of this needs a key or a network.
 
+use std::error::Error as StdError;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+use highwayapi::SharedBudget;
 
 use crate::error::{Error, Result};
 use crate::job::{Job, JobId};
@@ -81,15 +85,22 @@ impl Ledger {
         }
     }
 
+    /// The budget of requests that all who use this record share, for
+    /// [`highwayapi::ClientBuilder::shared_budget`]. `service` is the base URL.
+    pub fn budget(&self, service: &str) -> Arc<dyn SharedBudget> {
+        Arc::new(Budget { store: Arc::clone(&self.store), service: service.trim_end_matches('/').to_owned() })
+    }
+
     /// Gives a job up: it is kept in the record, and never asked after again.
     ///
     /// # Errors
     ///
-    /// [`Error::is_wrong_state`] when it is neither unknown nor unfinished.
+    /// [`Error::is_wrong_state`] when it is neither planned, unknown nor unfinished.
     pub async fn give_up(&self, id: &JobId) -> Result<Job> {
         let mut held = self.hold(id).await?;
         let was = held.job.state;
-        held.apply(Event::Dropped, Some(format!("given up by the user when it was {was}"))).await?;
+        let event = if was == State::Planned { Event::Cancelled } else { Event::Dropped };
+        held.apply(event, Some(format!("given up by the user when it was {was}"))).await?;
         Ok(held.job)
     }
 
@@ -150,6 +161,19 @@ fn is_over(job: &Job, unchanged_for: Duration) -> bool {
     let age = SystemTime::now().duration_since(job.changed_at).unwrap_or_default();
     let over = matches!(job.state, State::Downloaded | State::Failed | State::Refused | State::Dropped);
     over && age >= unchanged_for
+}
+
+/// The turns of a store, as a client asks for them.
+#[derive(Debug)]
+struct Budget {
+    store: Arc<dyn Store>,
+    service: String,
+}
+
+impl SharedBudget for Budget {
+    fn turn(&self) -> Pin<Box<dyn Future<Output = Result<(), Box<dyn StdError + Send + Sync>>> + Send + '_>> {
+        Box::pin(async { Ok(self.store.turn(&self.service).await?) })
+    }
 }
 
 /// A job that is held, and the record to write it to.

@@ -35,6 +35,7 @@ mod ledger;
 mod nats;
 mod place;
 mod publish;
+mod send;
 mod sidecar;
 mod sqlite;
 mod state;

@@ -5,5 +5,6 @@ mod manifest;
 mod model;
 mod nats;
 mod promises;
+mod runner;
 mod sqlite;
 mod support;

@@ -1,5 +1,6 @@
 //! What several of the tests need.
 
+pub(crate) mod batches;
 pub(crate) mod failing;
 pub(crate) mod service;
 

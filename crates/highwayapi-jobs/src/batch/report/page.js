@@ -35,8 +35,10 @@ function source(file) {
 const states = {};
 for (const item of items) states[item.state] = (states[item.state] ?? 0) + 1;
 const made = states.downloaded ?? 0;
-at("name").textContent = batch.name;
-document.title = `${batch.name}: ${made} of ${items.length}`;
+// Of a manifest, that is a path, the last part will do.
+const name = batch.name.split("/").filter(Boolean).at(-1) ?? batch.name;
+Object.assign(at("name"), { textContent: name, title: batch.name });
+document.title = `${name}: ${made} of ${items.length}`;
 at("summary").textContent = [
   `${made.toLocaleString("en")} of ${count(items.length, "item")} made`,
   batch.clips_sent > 0 && `${count(batch.clips_sent, "video")} sent`,
@@ -44,7 +46,7 @@ at("summary").textContent = [
   batch.unpriced_clips > 0 && `the price of ${batch.unpriced_clips.toLocaleString("en")} is unknown`,
   batch.cancelled && "cancelled",
 ].filter(Boolean).join(" · ");
-at("foot").textContent = `Batch ${batch.batch} at ${batch.service}, as of ${time(batch.made_at)} UTC.`;
+at("foot").textContent = `Batch ${batch.batch} (${batch.name}) at ${batch.service}, as of ${time(batch.made_at)} UTC.`;
 
 let only = null;
 function filter(state, label, number) {
@@ -103,12 +105,12 @@ function facts(item) {
   return [
     item.seed !== null && `seed ${item.seed}`,
     item.cost !== null ? amount(item.cost) : item.charged !== "no" && "price unknown",
-    item.seconds !== null && `${item.seconds.toFixed(1)} s`,
+    item.seconds !== null && `made in ${item.seconds.toFixed(1)} s`,
     item.options.resolution,
     item.options.aspect_ratio,
     item.options.duration_seconds && `${item.options.duration_seconds} s long`,
     item.options.generate_audio && "with sound",
-  ].filter(Boolean).join(" · ");
+  ].filter(Boolean).map((fact) => element("span", fact));
 }
 
 function all(item) {
@@ -160,7 +162,7 @@ function card(item) {
   part(".way").hidden = !item.command;
   part(".way code").textContent = item.command ?? "";
   part(".way button").onclick = (event) => copy(item.command, event.currentTarget);
-  part(".facts").textContent = facts(item);
+  part(".facts").append(...facts(item));
   part("details").ontoggle = (event) => {
     if (event.currentTarget.open && part("dl").childElementCount === 0) part("dl").append(all(item));
   };
