@@ -103,7 +103,7 @@ impl Ledger {
     }
 
     /// Forgets jobs that are over (downloaded, failed, refused, dropped) and have not changed for so long. What is
-    /// unfinished or unknown stays. Files stay.
+    /// unfinished or unknown stays. Files stay; pictures that the record keeps for others go where no job needs them.
     ///
     /// A request that is forgotten is paid for anew when it comes again.
     ///
@@ -123,6 +123,7 @@ impl Ledger {
                 pruned.push(*job);
             }
         }
+        self.store.forget_frames().await?;
         Ok(pruned)
     }
 
