@@ -19,13 +19,16 @@ Environment:
   HIGHWAY_REQUESTS_PER_MINUTE
                     how many a process may send in a minute, if not 50; see --requests-per-minute
   HIGHWAY_STATE     folder of the record of all paid work; else ~/.local/state/highway
+  HIGHWAY_NATS_CREDS, HIGHWAY_NATS_NKEY, HIGHWAY_NATS_CA, HIGHWAY_NATS_USER, HIGHWAY_NATS_PASSWORD
+                    with --store nats://…: files, or user and password
 
 Exit codes:
   0  done
   1  failed
   2  wrong usage or bad input; nothing was charged
   3  whether the submit was charged is unknown; decide with `highway resolve`
-  4  not finished, or at work in another process; take it up again with `highway resume`
+  4  not finished, at work in another process, or stopped at a cap; take it up again with `highway resume` or
+     `highway batch resume`
   5  the key is not accepted, or the account has no balance
   6  the video is made and paid for but could not be fetched; `highway resume` tries again";
 
@@ -35,6 +38,9 @@ Exit codes:
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Where the record is, if not in HIGHWAY_STATE: a folder, or for many machines nats://HOST:4222 with a NATS server
+    #[arg(long, global = true, value_name = "PLACE")]
+    pub(crate) store: Option<String>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -69,9 +75,8 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// What a hint must repeat to reach the same service.
-    pub(crate) fn service_flags(&self) -> String {
-        let service = match self {
+    fn service(&self) -> Option<&Service> {
+        Some(match self {
             Self::Generate(generate) => &generate.service,
             Self::Submit(submit) => &submit.service,
             Self::Wait(wait) => &wait.service,
@@ -80,15 +85,22 @@ impl Command {
             Self::Adopt(adopt) => &adopt.service,
             Self::Resolve(resolve) => &resolve.service,
             Self::Worker(worker) => &worker.service,
-            Self::Batch(batch) => match batch.command.service() {
-                Some(service) => service,
-                None => return String::new(),
-            },
-            Self::Tasks(_) | Self::Show(_) | Self::Verify(_) => return String::new(),
+            Self::Batch(batch) => batch.command.service()?,
+            Self::Tasks(_) | Self::Show(_) | Self::Verify(_) => return None,
             #[cfg(feature = "sandbox")]
-            Self::Sandbox(_) => return String::new(),
-        };
-        service.base_url.as_ref().map(|url| format!(" --base-url {url}")).unwrap_or_default()
+            Self::Sandbox(_) => return None,
+        })
+    }
+
+    /// What a hint must repeat to reach the same service.
+    pub(crate) fn service_flags(&self) -> String {
+        let url = self.service().and_then(|service| service.base_url.as_ref());
+        url.map(|url| format!(" --base-url {url}")).unwrap_or_default()
+    }
+
+    /// What was typed of the budget of requests.
+    pub(crate) fn requests_per_minute(&self) -> Option<u32> {
+        self.service()?.requests_per_minute
     }
 
     /// Whether this process is to be the service, too.

@@ -1,8 +1,8 @@
 //! The service and the record, as typed and as the environment says.
 
+use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
-
-use std::path::PathBuf;
 
 use highwayapi::{Client, ClientBuilder};
 use highwayapi_jobs::{Jobs, Ledger, SqliteStore};
@@ -10,36 +10,54 @@ use highwayapi_jobs::{Jobs, Ledger, SqliteStore};
 use crate::args::Service;
 use crate::exit::Failure;
 
-/// The user's record, with a client of the service. `wait` is for how long a task is waited for.
+/// Where the record is, as it was typed, and the budget that goes with one for many machines.
+static PLACE: OnceLock<(String, Option<u32>)> = OnceLock::new();
+
+/// For the whole command: which record it uses.
+pub(crate) fn keep_at(store: Option<String>, requests_per_minute: Option<u32>) {
+    if let Some(store) = store {
+        let _ = PLACE.set((store, requests_per_minute));
+    }
+}
+
+/// The record, with a client of the service. `wait` is for how long a task is waited for.
 pub(crate) async fn jobs(service: &Service, wait: Option<Duration>) -> Result<Jobs, Failure> {
     let client = client(service, wait)?;
+    if PLACE.get().is_some() {
+        let ledger = ledger().await?;
+        let budget = ledger.budget(&base_url(service)?);
+        return Ok(Jobs::new(client.shared_budget(budget).build()?, ledger));
+    }
     // While the disk is waited for, the client reads which certificates the system trusts.
     let (ledger, client) = tokio::join!(ledger(), async { client.build() });
     Ok(Jobs::new(client?, ledger?))
 }
 
-/// The user's record alone.
+/// The record alone.
 pub(crate) async fn ledger() -> Result<Ledger, Failure> {
-    let opened = tokio::task::spawn_blocking(Ledger::open).await;
+    match PLACE.get() {
+        Some((store, requests)) if store.contains("://") => Ok(shared(store, *requests).await?),
+        Some((folder, _)) => blocking(move || Ok(Ledger::with_store(SqliteStore::open(Path::new(folder))?))).await,
+        None => blocking(Ledger::open).await,
+    }
+}
+
+async fn blocking(open: impl FnOnce() -> highwayapi_jobs::Result<Ledger> + Send + 'static) -> Result<Ledger, Failure> {
+    let opened = tokio::task::spawn_blocking(open).await;
     opened.map_err(|error| Failure::bad_input(format!("the record cannot be opened: {error}")))?.map_err(Failure::from)
 }
 
-/// The record in this folder, or the user's own, with a client of the service and the budget of requests that goes with
-/// the record.
-pub(crate) async fn jobs_at(service: &Service, wait: Option<Duration>, store: Option<&str>) -> Result<Jobs, Failure> {
-    let client = client(service, wait)?;
-    let ledger = ledger_at(store).await?;
-    let budget = ledger.budget(&base_url(service)?);
-    Ok(Jobs::new(client.shared_budget(budget).build()?, ledger))
+/// A record for many machines.
+#[cfg(feature = "nats")]
+async fn shared(store: &str, requests_per_minute: Option<u32>) -> highwayapi_jobs::Result<Ledger> {
+    let mut options = highwayapi_jobs::NatsOptions::from_env()?;
+    options.requests_per_minute = requests_per_minute;
+    Ok(Ledger::with_store(highwayapi_jobs::NatsStore::connect(store, options).await?))
 }
 
-/// The record in this folder, or the user's own.
-pub(crate) async fn ledger_at(store: Option<&str>) -> Result<Ledger, Failure> {
-    let Some(store) = store else { return ledger().await };
-    let folder = PathBuf::from(store);
-    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&folder)).await;
-    let opened = opened.map_err(|error| Failure::bad_input(format!("the record cannot be opened: {error}")))?;
-    Ok(Ledger::with_store(opened?))
+#[cfg(not(feature = "nats"))]
+async fn shared(_store: &str, _requests_per_minute: Option<u32>) -> Result<Ledger, Failure> {
+    Err(Failure::bad_input("store: this build of highway knows folders only; its feature `nats` is not in it"))
 }
 
 /// Where the service is, for what needs no key.

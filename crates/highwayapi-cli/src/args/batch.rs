@@ -65,8 +65,6 @@ pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) means: Means,
     #[command(flatten)]
-    pub(crate) record: Record,
-    #[command(flatten)]
     pub(crate) service: Service,
     /// Prints one JSON object a line for every finding, and one with the totals
     #[arg(long)]
@@ -91,10 +89,8 @@ pub(crate) struct Run {
     pub(crate) report: Option<PathBuf>,
     /// Uses a sandbox and a record of its own for this one command: no key, no bill, real videos
     #[cfg(feature = "sandbox")]
-    #[arg(long, conflicts_with_all = ["base_url", "store"])]
+    #[arg(long, conflicts_with = "base_url")]
     pub(crate) sandbox: bool,
-    #[command(flatten)]
-    pub(crate) record: Record,
     #[command(flatten)]
     pub(crate) service: Service,
     #[command(flatten)]
@@ -108,8 +104,6 @@ pub(crate) struct Run {
 pub(crate) struct Status {
     /// The batch: its id, its name, or its manifest; without it all are listed
     pub(crate) batch: Option<String>,
-    #[command(flatten)]
-    pub(crate) record: Record,
     /// Prints one JSON object a line for every batch
     #[arg(long)]
     pub(crate) json: bool,
@@ -125,8 +119,6 @@ pub(crate) struct Resume {
     pub(crate) consent: Consent,
     #[command(flatten)]
     pub(crate) pace: Pace,
-    #[command(flatten)]
-    pub(crate) record: Record,
     #[command(flatten)]
     pub(crate) service: Service,
     #[command(flatten)]
@@ -148,8 +140,6 @@ pub(crate) struct RetryFailed {
 /// Works on the batches of a record, beside any number of others.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Worker {
-    #[command(flatten)]
-    pub(crate) record: Record,
     /// Where clips go, instead of the folders that the batches were planned for
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub(crate) output_dir: Option<PathBuf>,
@@ -171,8 +161,6 @@ pub(crate) struct Worker {
 pub(crate) struct Cancel {
     /// The batch: its id, its name, or its manifest
     pub(crate) batch: String,
-    #[command(flatten)]
-    pub(crate) record: Record,
     /// Prints one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -195,8 +183,6 @@ pub(crate) struct Report {
     /// Replaces a file that is there already
     #[arg(long)]
     pub(crate) overwrite: bool,
-    #[command(flatten)]
-    pub(crate) record: Record,
 }
 
 /// What is to be made.
@@ -259,14 +245,6 @@ pub(crate) struct Pace {
     /// Tasks that are at the service at once
     #[arg(long, value_name = "NUMBER", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) in_flight: u16,
-}
-
-/// Where the record is.
-#[derive(clap::Args, Debug)]
-pub(crate) struct Record {
-    /// A folder for the record, if not the usual one
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) store: Option<String>,
 }
 
 fn one_of<T>(all: &'static [T]) -> impl TypedValueParser<Value = T>

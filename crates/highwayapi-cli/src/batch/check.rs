@@ -7,7 +7,7 @@ use crate::service;
 
 pub(super) async fn check(args: Check) -> Result<(), Failure> {
     let service = service::base_url(&args.service)?;
-    let ledger = service::ledger_at(args.record.store.as_deref()).await?;
+    let ledger = service::ledger().await?;
     let prepared = prepare(&args.source, &args.means, &ledger, &service).await?;
     prepared.tell(args.json, true);
     prepared.tell_totals(args.json, service::requests_per_minute(&args.service, &service));

@@ -16,7 +16,7 @@ use crate::service;
 use crate::show::near;
 
 pub(super) async fn report(args: args::batch::Report) -> Result<(), Failure> {
-    let ledger = service::ledger_at(args.record.store.as_deref()).await?;
+    let ledger = service::ledger().await?;
     let batch = find(&ledger, &args.batch).await?;
     let report = of(&ledger, &batch).await?;
     let output = args.output.unwrap_or_else(|| PathBuf::from(format!("report.{}", args.format)));

@@ -15,7 +15,7 @@ use crate::batch::prepare::{Prepared, prepare};
 use crate::batch::status::{find, line, spent};
 use crate::batch::{report, status};
 use crate::exit::{self, Failure};
-use crate::hint::highway;
+use crate::hint::{highway, in_record};
 use crate::interrupt::Interrupts;
 use crate::show::plain;
 use crate::{say, service};
@@ -41,11 +41,11 @@ pub(super) async fn run(args: Run) -> Result<(), Failure> {
     if args.dry_run {
         // Needs no key.
         let url = service::base_url(&args.service)?;
-        let ledger = service::ledger_at(args.record.store.as_deref()).await?;
+        let ledger = service::ledger().await?;
         let prepared = prepare(&args.source, &args.means, &ledger, &url).await?;
         return dry_run(&prepared, &args, &url);
     }
-    let jobs = service::jobs_at(&args.service, Some(args.limit.timeout), args.record.store.as_deref()).await?;
+    let jobs = service::jobs(&args.service, Some(args.limit.timeout)).await?;
     run_with(&jobs, args, &interrupts).await
 }
 
@@ -118,7 +118,7 @@ impl Consent {
 
 pub(super) async fn resume(args: Resume) -> Result<(), Failure> {
     let interrupts = Interrupts::listen();
-    let jobs = service::jobs_at(&args.service, Some(args.limit.timeout), args.record.store.as_deref()).await?;
+    let jobs = service::jobs(&args.service, Some(args.limit.timeout)).await?;
     let batch = with_caps(&jobs, find(&jobs, &args.batch).await?, &args.caps).await?;
     go_on(&jobs, &batch, &args, &interrupts).await
 }
@@ -126,7 +126,7 @@ pub(super) async fn resume(args: Resume) -> Result<(), Failure> {
 pub(super) async fn retry_failed(args: RetryFailed) -> Result<(), Failure> {
     let (again, args) = (args.again, args.resume);
     let interrupts = Interrupts::listen();
-    let jobs = service::jobs_at(&args.service, Some(args.limit.timeout), args.record.store.as_deref()).await?;
+    let jobs = service::jobs(&args.service, Some(args.limit.timeout)).await?;
     let batch = with_caps(&jobs, find(&jobs, &args.batch).await?, &args.caps).await?;
     let retried = jobs.retry_failed(&batch.id, again).await?;
     if !args.json {
@@ -164,7 +164,7 @@ async fn with_caps(jobs: &Jobs, mut batch: Batch, caps: &Caps) -> Result<Batch, 
 
 pub(crate) async fn work(args: Worker) -> Result<(), Failure> {
     let interrupts = Interrupts::listen();
-    let jobs = service::jobs_at(&args.service, Some(args.limit.timeout), args.record.store.as_deref()).await?;
+    let jobs = service::jobs(&args.service, Some(args.limit.timeout)).await?;
     let base = args.output_dir.as_deref().map(std::path::absolute).transpose();
     let base = base.map_err(|error| Failure::bad_input(format!("output-dir: {error}")))?;
     let mut failure = None;
@@ -264,12 +264,12 @@ fn ended(outcome: Outcome, json: bool) -> Result<(), Failure> {
     if unknown > 0 {
         codes.push(exit::CHARGE_UNKNOWN);
         causes.push(format!("of {unknown} nobody knows whether they were accepted and paid for"));
-        hints.push(format!("to see which, and to decide: highway batch status {id}"));
+        hints.push(format!("to see which, and to decide: {}", in_record(format_args!("batch status {id}"))));
     }
     if failed > 0 {
         codes.push(exit::FAILED);
         causes.push(format!("{failed} failed or were refused"));
-        hints.push(format!("to see why: highway batch status {id}"));
+        hints.push(format!("to see why: {}", in_record(format_args!("batch status {id}"))));
         hints.push(format!("to try them again: {}", highway(format_args!("batch retry-failed {id}"))));
     }
     match ending {

@@ -14,7 +14,7 @@ use crate::show::plain;
 const MOST: usize = 20;
 
 pub(super) async fn status(args: Status) -> Result<(), Failure> {
-    let ledger = service::ledger_at(args.record.store.as_deref()).await?;
+    let ledger = service::ledger().await?;
     let Some(name) = &args.batch else {
         let batches = ledger.batches().await?;
         if batches.is_empty() && !args.json {
@@ -70,7 +70,7 @@ fn troubles(entries: &[Entry]) {
 }
 
 pub(super) async fn cancel(args: Cancel) -> Result<(), Failure> {
-    let ledger = service::ledger_at(args.record.store.as_deref()).await?;
+    let ledger = service::ledger().await?;
     let mut batch = find(&ledger, &args.batch).await?;
     ledger.cancel(&batch.id).await?;
     batch.cancelled = true;
@@ -83,7 +83,8 @@ pub(super) async fn cancel(args: Cancel) -> Result<(), Failure> {
     say::result(format_args!("batch {} is cancelled: {left} items are not sent any more", batch.id));
     let begun = tally.count(State::Submitted) + tally.count(State::Succeeded);
     if begun > 0 {
-        say::err(format_args!("highway: {begun} are paid for and not finished: highway batch resume {}", batch.id));
+        let resume = highway(format_args!("batch resume {}", batch.id));
+        say::err(format_args!("highway: {begun} are paid for and not finished: {resume}"));
     }
     Ok(())
 }

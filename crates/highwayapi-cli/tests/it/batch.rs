@@ -156,3 +156,37 @@ fn a_sandbox_of_its_own_is_enough_for_a_first_try() {
     assert_eq!((done.code, done.stdout.as_str()), (Some(0), "clips/first-last.mp4\nreport.html\n"), "{}", done.stderr);
     assert!(run(&["batch", "status"]).stdout.is_empty());
 }
+
+/// The README's lines, but for the first two, which bring the service.
+#[test]
+fn the_lines_of_the_readme_work_as_written() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let readme = fs::read_to_string(root.join("README.md")).expect("the README");
+    let section = readme.split("\n## ").find(|section| section.starts_with("Batches\n")).expect("a section");
+    let script: Vec<&str> = section.lines().filter_map(|line| line.strip_prefix("    ")).collect();
+    assert_eq!(script.len(), 10, "{script:?}");
+    assert!(script[0].starts_with("highway sandbox &") && script[1].starts_with("export HIGHWAY_BASE_URL="));
+
+    let (server, folder) = (Server::start(), TempDir::new().expect("a folder"));
+    for name in ["batch/clips.yaml", "batch/prices.json", "frames/first.jpg", "frames/last.jpg"] {
+        let to = folder.path().join("examples").join(name);
+        fs::create_dir_all(to.parent().expect("a folder")).expect("made");
+        fs::copy(root.join("examples").join(name), to).expect("copied");
+    }
+    // The environment is that of `highway`, and so the program that is run with it.
+    let highway = server.command(folder.path(), &[]);
+    let bin = Path::new(highway.get_program()).parent().expect("a folder").display().to_string();
+    let path = format!("{bin}:{}", std::env::var("PATH").unwrap_or_default());
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-e", "-c", &script[2..].join("\n")]).current_dir(folder.path());
+    for (name, value) in highway.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    let done = Done::from(shell.env("PATH", path).output().expect("a shell runs"));
+    assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
+    assert!(done.stdout.contains("to send: 4 items, 4 clips; cost: 1.80 USD"), "{}", done.stdout);
+    assert!(folder.path().join("examples/batch/report.html").is_file() && done.stdout.ends_with("report.html\n"));
+}
