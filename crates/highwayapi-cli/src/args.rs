@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Makes the clips of a manifest, ten or ten thousand
     Batch(batch::Batch),
+    /// Works on what others have planned, beside them
+    Worker(batch::Worker),
     /// Serves the API on this machine, with real videos, without key or bill
     #[cfg(feature = "sandbox")]
     Sandbox(Serve),
@@ -77,6 +79,7 @@ impl Command {
             Self::Resume(resume) => &resume.service,
             Self::Adopt(adopt) => &adopt.service,
             Self::Resolve(resolve) => &resolve.service,
+            Self::Worker(worker) => &worker.service,
             Self::Batch(batch) => match batch.command.service() {
                 Some(service) => service,
                 None => return String::new(),
@@ -114,6 +117,7 @@ impl Command {
             Self::Resolve(resolve) => resolve.json,
             Self::Verify(verify) => verify.json,
             Self::Batch(batch) => batch.command.json(),
+            Self::Worker(worker) => worker.json,
             #[cfg(feature = "sandbox")]
             Self::Sandbox(serve) => serve.json,
         }

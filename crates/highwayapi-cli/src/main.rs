@@ -65,6 +65,7 @@ async fn run(args: Args) -> Result<(), Failure> {
         Command::Resolve(resolve) => resolve::resolve(resolve).await,
         Command::Verify(verify) => show::check(verify).await,
         Command::Batch(batch) => batch::batch(batch.command).await,
+        Command::Worker(worker) => batch::work(worker).await,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(serve) => sandbox::serve(serve).await,
     }

@@ -24,6 +24,15 @@ pub(crate) async fn ledger() -> Result<Ledger, Failure> {
     opened.map_err(|error| Failure::bad_input(format!("the record cannot be opened: {error}")))?.map_err(Failure::from)
 }
 
+/// The record in this folder, or the user's own, with a client of the service and the budget of requests that goes with
+/// the record.
+pub(crate) async fn jobs_at(service: &Service, wait: Option<Duration>, store: Option<&str>) -> Result<Jobs, Failure> {
+    let client = client(service, wait)?;
+    let ledger = ledger_at(store).await?;
+    let budget = ledger.budget(&base_url(service)?);
+    Ok(Jobs::new(client.shared_budget(budget).build()?, ledger))
+}
+
 /// The record in this folder, or the user's own.
 pub(crate) async fn ledger_at(store: Option<&str>) -> Result<Ledger, Failure> {
     let Some(store) = store else { return ledger().await };

@@ -26,8 +26,8 @@ pub(crate) enum BatchCommand {
     Status(Status),
     /// Goes on with a batch from the record, without its manifest
     Resume(Resume),
-    /// Pays for another try of every item that failed or was refused
-    RetryFailed(Resume),
+    /// Tries items again that came to nothing
+    RetryFailed(RetryFailed),
     /// Ends a batch: what was sent is finished by `resume`, and nothing more is sent
     Cancel(Cancel),
     /// Writes a page with all clips, or a table
@@ -39,7 +39,8 @@ impl BatchCommand {
         match self {
             Self::Check(check) => Some(&check.service),
             Self::Run(run) => Some(&run.service),
-            Self::Resume(resume) | Self::RetryFailed(resume) => Some(&resume.service),
+            Self::Resume(resume) => Some(&resume.service),
+            Self::RetryFailed(retry) => Some(&retry.resume.service),
             Self::Status(_) | Self::Cancel(_) | Self::Report(_) => None,
         }
     }
@@ -49,7 +50,8 @@ impl BatchCommand {
             Self::Check(check) => check.json,
             Self::Run(run) => run.json,
             Self::Status(status) => status.json,
-            Self::Resume(resume) | Self::RetryFailed(resume) => resume.json,
+            Self::Resume(resume) => resume.json,
+            Self::RetryFailed(retry) => retry.resume.json,
             Self::Cancel(cancel) => cancel.json,
             Self::Report(_) => false,
         }
@@ -66,7 +68,7 @@ pub(crate) struct Check {
     pub(crate) record: Record,
     #[command(flatten)]
     pub(crate) service: Service,
-    /// Prints one JSON object a line for every finding; the last one holds the totals
+    /// Prints one JSON object a line for every finding, and one with the totals
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -135,6 +137,37 @@ pub(crate) struct Resume {
 }
 
 #[derive(clap::Args, Debug)]
+pub(crate) struct RetryFailed {
+    /// Also those that failed at the service, which may have been billed; without it only what was refused and cost nothing
+    #[arg(long)]
+    pub(crate) again: bool,
+    #[command(flatten)]
+    pub(crate) resume: Resume,
+}
+
+/// Works on the batches of a record, beside any number of others.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Worker {
+    #[command(flatten)]
+    pub(crate) record: Record,
+    /// Where clips go, instead of the folders that the batches were planned for
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub(crate) output_dir: Option<PathBuf>,
+    /// Ends once nothing is left to do, instead of waiting for more
+    #[arg(long)]
+    pub(crate) until_done: bool,
+    #[command(flatten)]
+    pub(crate) pace: Pace,
+    #[command(flatten)]
+    pub(crate) service: Service,
+    #[command(flatten)]
+    pub(crate) limit: Limit,
+    /// Prints one JSON object a line for every event
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args, Debug)]
 pub(crate) struct Cancel {
     /// The batch: its id, its name, or its manifest
     pub(crate) batch: String,
@@ -198,10 +231,10 @@ pub(crate) struct Means {
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Caps {
-    /// Sends requests for so many clips at most, counted over all runs of the batch
+    /// Sends requests for so many clips at most, counted over all runs of the batch; holds until another is given
     #[arg(long, value_name = "NUMBER")]
     pub(crate) max_clips: Option<u64>,
-    /// Spends so much at most, by your own prices and over all runs, such as 12.50
+    /// Spends so much at most, by your own prices and over all runs, such as 12.50; holds until another is given
     #[arg(long, value_name = "AMOUNT")]
     pub(crate) max_spend: Option<Money>,
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use highwayapi_jobs::batch::{Against, Checked, Frames, Manifest, Reading, Totals, Weight, check};
-use highwayapi_jobs::{Batch, Caps, Entry, Job, Ledger, PriceTable};
+use highwayapi_jobs::{Batch, BatchId, Caps, Entry, Job, Ledger, PriceTable};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -30,11 +30,6 @@ pub(super) async fn prepare(
     ledger: &Ledger,
     service: &str,
 ) -> Result<Prepared, Failure> {
-    let caps = Caps::new(means.caps.max_clips, means.caps.max_spend);
-    if means.caps.max_spend.is_some() && means.prices.is_none() {
-        return Err(Failure::bad_input("--max-spend needs --prices FILE: without prices nobody knows what is spent"));
-    }
-    let prices = means.prices.as_deref().map(prices).transpose()?;
     let mut reading = Reading::default();
     (reading.format, reading.defaults) = (source.format, source.defaults.clone());
     let absolute = |path: &Path| {
@@ -45,6 +40,18 @@ pub(super) async fn prepare(
         Some(name) => name.clone(),
         None => absolute(&source.manifest)?.display().to_string(),
     };
+    // What was said before holds until something else is said.
+    let id = BatchId::of(service, &name);
+    let there = ledger.batches().await?.into_iter().find(|batch| batch.id == id);
+    let before = there.as_ref().map(|batch| batch.caps).unwrap_or_default();
+    let caps = Caps::new(means.caps.max_clips.or(before.max_clips), means.caps.max_spend.or(before.max_spend));
+    let prices = match &means.prices {
+        Some(file) => Some(self::prices(file)?),
+        None => there.and_then(|batch| batch.prices),
+    };
+    if caps.max_spend.is_some() && prices.is_none() {
+        return Err(Failure::bad_input("--max-spend needs --prices FILE: without prices nobody knows what is spent"));
+    }
     let known: Vec<Job> = ledger.list().await?.into_iter().map(|Entry { job, .. }| job).collect();
     let (file, service) = (source.manifest.clone(), service.to_owned());
     let work = move || {

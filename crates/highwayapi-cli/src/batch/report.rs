@@ -28,7 +28,7 @@ pub(super) async fn report(args: args::batch::Report) -> Result<(), Failure> {
         let text = format!("output: {} exists already; choose another name or --overwrite it", output.display());
         return Err(Failure::bad_input(text));
     }
-    save(&report, &args.format, &output, args.embed)
+    save(&report, &args.format, &output, args.embed, false)
 }
 
 /// The report of a batch as it is now.
@@ -46,7 +46,7 @@ fn way_out(job: &Job) -> Option<String> {
 }
 
 /// Writes it beside its name and then gives it that: who looks at it meanwhile sees the one before, whole.
-pub(super) fn save(report: &Report, format: &str, output: &Path, embed: bool) -> Result<(), Failure> {
+pub(super) fn save(report: &Report, format: &str, output: &Path, embed: bool, json: bool) -> Result<(), Failure> {
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut new = output.as_os_str().to_owned();
     new.push(".highway-new");
@@ -58,7 +58,10 @@ pub(super) fn save(report: &Report, format: &str, output: &Path, embed: bool) ->
         let _ = fs::remove_file(&new);
         return Err(Failure::bad_input(format!("output: {} cannot be written ({error})", output.display())));
     }
-    say::result(near(output));
+    match json {
+        true => say::result(serde_json::json!({ "event": "report", "file": near(output) })),
+        false => say::result(near(output)),
+    };
     Ok(())
 }
 

@@ -13,14 +13,14 @@ use crate::process::interrupt;
 use crate::process::{Done, highway, photograph};
 
 /// `highway sandbox`, terminated when dropped.
-struct Server {
+pub(crate) struct Server {
     process: Child,
     base_url: String,
     key: String,
 }
 
 impl Server {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut process =
             highway(&["sandbox", "--listen", "127.0.0.1:0", "--json"]).spawn().expect("the sandbox starts");
         let mut line = String::new();
@@ -31,14 +31,14 @@ impl Server {
         Self { process, base_url: text("base_url"), key: text("api_key") }
     }
 
-    fn command(&self, folder: &Path, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, folder: &Path, args: &[&str]) -> Command {
         let mut command = highway(args);
         command.current_dir(folder).env("HIGHWAY_STATE", folder.join("state"));
         command.env("HIGHWAY_BASE_URL", &self.base_url).env("HIGHWAY_API_KEY", &self.key);
         command
     }
 
-    fn run(&self, folder: &Path, args: &[&str]) -> Done {
+    pub(crate) fn run(&self, folder: &Path, args: &[&str]) -> Done {
         self.command(folder, args).output().expect("the command runs").into()
     }
 }
@@ -55,11 +55,11 @@ fn terminate(process: &Child) {
     let _ = Command::new("kill").arg(process.id().to_string()).status();
 }
 
-fn lines(stdout: &str) -> Vec<Value> {
+pub(crate) fn lines(stdout: &str) -> Vec<Value> {
     stdout.lines().map(|line| serde_json::from_str(line).expect("every line is JSON")).collect()
 }
 
-fn is_mp4(path: &Path) -> bool {
+pub(crate) fn is_mp4(path: &Path) -> bool {
     fs::read(path).is_ok_and(|bytes| bytes.len() > 10_000 && &bytes[4..8] == b"ftyp")
 }
 
