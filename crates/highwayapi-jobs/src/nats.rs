@@ -43,6 +43,7 @@ mod pulse;
 mod queue;
 mod row;
 mod same;
+mod scan;
 mod shared;
 mod turns;
 

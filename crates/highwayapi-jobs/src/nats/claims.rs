@@ -169,7 +169,7 @@ impl Shared {
         }
     }
 
-    /// The jobs at these keys that are asked for, in the order in which they were added.
+    /// The jobs at these keys that are asked for, of the last `most` writes or of all, in the order in which they were added.
     pub(super) async fn those(
         &self,
         pattern: &str,
@@ -188,7 +188,10 @@ impl Shared {
             }
             Ok(())
         };
-        self.jobs.each(pattern, most, look).await?;
+        match most {
+            Some(most) => self.jobs.each_of_last(most, look).await?,
+            None => self.jobs.each(pattern, look).await?,
+        }
         let mut all = Vec::with_capacity(slots.len());
         for slot in slots.into_values() {
             all.extend(self.found(slot).await?.filter(|found| wanted(&found.job)));
