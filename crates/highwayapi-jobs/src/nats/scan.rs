@@ -16,7 +16,7 @@ impl Bucket {
     /// Gives everything that is at the keys of this pattern to `look`, one after another; a key may come twice, the
     /// newer value last. What is added meanwhile is seen or not.
     pub(super) async fn each(&self, pattern: &str, mut look: impl FnMut(Slot) -> Result<()>) -> Result<()> {
-        // A value that is replaced at the moment when the reader comes to it may not come at all.
+        // What is replaced meanwhile, or comes while this process is asleep, may never come: it is asked for by its name.
         let mut unseen = HashSet::new();
         let filter = format!("{}{pattern}", self.subject);
         let subjects = self.stream.info_with_subjects(&filter).await;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use highwayapi_jobs::batch::{BatchEvent, Ending, Frames};
+use highwayapi_jobs::batch::{BatchEvent, Ending, Frames, Outcome};
 use highwayapi_jobs::{Jobs, State, verify};
 
 use super::process::Worker;
@@ -43,12 +43,11 @@ async fn of_four_workers_one_dies_and_one_sleeps_and_nothing_is_paid_twice_or_lo
         std::thread::sleep(2 * options().lease);
         workers[1].signal("-CONT");
     });
-    let outcome = jobs.run(&work.batch().id).run(std::future::pending(), |event| {
-        if let BatchEvent::Left { job, error, .. } = event {
-            println!("{} is left as {}: {error}", job.id, job.state);
-        }
-    });
-    let outcome = outcome.await.expect("an outcome");
+    // What the one that slept was fetching at the same time may be left for another time.
+    let mut outcome = run(&jobs, &work).await;
+    while outcome.left > 0 {
+        outcome = run(&jobs, &work).await;
+    }
     assert!(matches!(outcome.ending, Ending::Done), "{:?}", outcome.ending);
     drop(workers);
 
@@ -73,4 +72,13 @@ async fn of_four_workers_one_dies_and_one_sleeps_and_nothing_is_paid_twice_or_lo
     // Whoever dies between counting and sending has counted too much.
     let spent = outcome.batch.spent.clips as usize;
     assert!((CLIPS..=CLIPS + 8).contains(&spent), "{spent} counted");
+}
+
+async fn run(jobs: &Jobs, work: &Work) -> Outcome {
+    let outcome = jobs.run(&work.batch().id).run(std::future::pending(), |event| {
+        if let BatchEvent::Left { job, error, .. } = event {
+            println!("{} is left as {}: {error}", job.id, job.state);
+        }
+    });
+    outcome.await.expect("an outcome")
 }
