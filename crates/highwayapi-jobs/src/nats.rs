@@ -18,7 +18,7 @@
 //! same id, and the key is looked at: nobody guesses.
 //!
 //! **A process is gone when the server has not heard from it for a lease.** It is the server that forgets its key, by its
-//! own clock; clocks of workers are never compared, with each other or with the server's. Before a job is begun, at least
+//! own clock; the clocks of workers have no say in it. Before a job is begun, at least
 //! half a lease is left in which nobody takes it away. Who has lost the server and found it again takes nobody for dead
 //! for a lease, so that the others can come back, too.
 //!
@@ -43,6 +43,7 @@ mod pulse;
 mod queue;
 mod row;
 mod same;
+mod scan;
 mod shared;
 mod turns;
 
@@ -96,7 +97,7 @@ impl NatsStore {
     {
         Box::pin(async move {
             let mut running = JoinSet::new();
-            running.spawn_on(call(Arc::clone(&self.0)), &self.0.shared().runtime);
+            running.spawn_on(call(Arc::clone(&self.0)), &self.0.shared.runtime);
             let done = running.join_next().await.and_then(|done| done.ok());
             done.unwrap_or_else(|| Err(Error::store("the record could not be used")))
         })
@@ -109,7 +110,7 @@ impl NatsStore {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         Box::pin(async move {
-            let running = self.0.shared().runtime.spawn(call(Arc::clone(&self.0)));
+            let running = self.0.shared.runtime.spawn(call(Arc::clone(&self.0)));
             running.await.unwrap_or_else(|error| Err(Error::store("the record could not be used").with_source(error)))
         })
     }
@@ -117,7 +118,7 @@ impl NatsStore {
 
 impl fmt::Debug for NatsStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NatsStore").field("place", &self.0.shared().link.place).finish_non_exhaustive()
+        f.debug_struct("NatsStore").field("place", &self.0.shared.link.place).finish_non_exhaustive()
     }
 }
 

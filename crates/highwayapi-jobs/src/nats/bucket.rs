@@ -5,13 +5,11 @@ use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
 use async_nats::header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_ID};
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::context::{CreateStreamErrorKind, PublishErrorKind};
 use async_nats::jetstream::publish::PublishAck;
-use async_nats::jetstream::stream::{Config, ConsumerErrorKind, DiscardPolicy, LastRawMessageErrorKind, Stream};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, LastRawMessageErrorKind, Stream};
 use async_nats::jetstream::{self, Context, ErrorCode};
 use bytes::Bytes;
-use futures_util::StreamExt;
 
 use crate::error::{Error, Result};
 
@@ -20,10 +18,7 @@ const OPERATION: &str = "KV-Operation";
 const ROLLUP: &str = "Nats-Rollup";
 
 /// How long one try may take before the next.
-const TRY: Duration = Duration::from_secs(2);
-
-/// So many values are read at once.
-const FETCH: usize = 256;
+pub(super) const TRY: Duration = Duration::from_secs(2);
 
 /// The connection and how to speak of it.
 #[derive(Clone)]
@@ -40,7 +35,7 @@ pub(super) struct Bucket {
     pub(super) link: Link,
     pub(super) stream: Stream,
     /// What stands before each key.
-    subject: String,
+    pub(super) subject: String,
 }
 
 /// What is at a key.
@@ -305,74 +300,7 @@ impl Bucket {
         }
     }
 
-    /// Gives everything that is at the keys of this pattern to `look`, one after another; a key may come twice, the
-    /// newer value last. What is written meanwhile is seen or not.
-    /// Of the last `most` writes alone, where there is a most.
-    pub(super) async fn each(
-        &self,
-        pattern: &str,
-        most: Option<u64>,
-        mut look: impl FnMut(Slot) -> Result<()>,
-    ) -> Result<()> {
-        let deliver_policy = match most {
-            None => DeliverPolicy::All,
-            Some(most) => {
-                let info = self.stream.get_info().await.map_err(|error| self.link.away(error).into_error())?;
-                let start_sequence = info.state.last_sequence.saturating_sub(most).max(1);
-                DeliverPolicy::ByStartSequence { start_sequence }
-            }
-        };
-        let config = pull::Config {
-            deliver_policy,
-            filter_subject: format!("{}{pattern}", self.subject),
-            ack_policy: AckPolicy::None,
-            inactive_threshold: 4 * TRY,
-            ..pull::Config::default()
-        };
-        let tries = self.link.tries();
-        let consumer = loop {
-            let error = match self.stream.create_consumer(config.clone()).await {
-                Ok(consumer) => break consumer,
-                Err(error) => error,
-            };
-            let failure = match error.kind() {
-                ConsumerErrorKind::JetStream(api) => self.link.refused(&api, error),
-                _ => self.link.away(error),
-            };
-            tries.next(failure).await?;
-        };
-        let broke_off = |why: String| self.link.away(why).into_error();
-        let mut last = 0;
-        loop {
-            let fetch = consumer.fetch().max_messages(FETCH).messages().await;
-            let mut messages = fetch.map_err(|error| broke_off(error.to_string()))?;
-            let mut count = 0;
-            loop {
-                let message = match tokio::time::timeout(self.link.patience, messages.next()).await {
-                    Ok(Some(Ok(message))) => message,
-                    Ok(Some(Err(error))) => return Err(broke_off(error.to_string())),
-                    Ok(None) => break,
-                    Err(_) => return Err(broke_off("what is in it did not come".to_owned())),
-                };
-                let info = message.info().map_err(|error| broke_off(error.to_string()))?;
-                let (revision, time) = (info.stream_sequence, info.published.unix_timestamp_nanos());
-                // None is sent twice.
-                if info.consumer_sequence != last + 1 {
-                    return Err(broke_off("a part of what is in it was lost".to_owned()));
-                }
-                (last, count) = (info.consumer_sequence, count + 1);
-                let headers = message.headers.clone().unwrap_or_default();
-                look(self.slot(&message.subject, &headers, message.payload.clone(), revision, time))?;
-            }
-            if count < FETCH {
-                break;
-            }
-        }
-        let _ = self.stream.delete_consumer(&consumer.cached_info().name).await;
-        Ok(())
-    }
-
-    fn slot(&self, subject: &str, headers: &HeaderMap, payload: Bytes, revision: u64, time: i128) -> Slot {
+    pub(super) fn slot(&self, subject: &str, headers: &HeaderMap, payload: Bytes, revision: u64, time: i128) -> Slot {
         let nonce = headers.get(NATS_MESSAGE_ID).map(|nonce| nonce.as_str().to_owned());
         let value = headers.get(OPERATION).is_none().then_some(payload);
         let key = subject.strip_prefix(&self.subject).unwrap_or(subject).to_owned();

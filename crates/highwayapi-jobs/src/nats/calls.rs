@@ -19,7 +19,7 @@ impl Store for NatsStore {
     fn add<'a>(&'a self, job: &'a Job, again: bool) -> Pending<'a, Added> {
         let job = job.clone();
         self.call(async move |handle| {
-            let shared = handle.shared();
+            let shared = &handle.shared;
             let key = key_of(&job);
             if let (Some(fingerprint), false) = (&job.fingerprint, again)
                 && let Some(same) = shared.paid(fingerprint, &key).await?
@@ -42,14 +42,14 @@ impl Store for NatsStore {
     fn hold<'a>(&'a self, id: &'a JobId) -> Pending<'a, Held> {
         let id = id.clone();
         self.call(async move |handle| {
-            let mut slot = handle.shared().slot_of(&id).await?;
+            let mut slot = handle.shared.slot_of(&id).await?;
             for _ in 0..TRIES {
                 match handle.take(slot).await? {
                     Taken::Now(held) => return Ok(held),
                     Taken::Changed(now) => slot = now,
                 }
             }
-            Err(handle.shared().too_busy())
+            Err(handle.shared.too_busy())
         })
     }
 
@@ -61,7 +61,7 @@ impl Store for NatsStore {
         // What is asked for is borrowed, and the call outlives who asks: so it is looked at here.
         let includes = Wanted::of(which);
         self.call(async move |handle| {
-            let shared = handle.shared();
+            let shared = &handle.shared;
             // Those that ended last were written last: the whole record is not read for them.
             let last = if let Wanted::Ran(most) = includes { Some(most as u64 * WRITES) } else { None };
             let mut all = shared.those(&includes.pattern(), last, |job| includes.includes(job)).await?;
@@ -73,9 +73,9 @@ impl Store for NatsStore {
     }
 
     fn remove(&self, hold: Hold) -> Pending<'_, ()> {
-        let grip = self.0.shared().grip(&hold);
+        let grip = self.0.shared.grip(&hold);
         self.call(async move |handle| {
-            let shared = handle.shared();
+            let shared = &handle.shared;
             let Some(grip) = grip else { return Err(shared.not_held()) };
             let mut seat = grip.seat.lock().await;
             let fingerprint = match &seat.leave {
@@ -95,18 +95,18 @@ impl Store for NatsStore {
     fn plan<'a>(&'a self, batch: &'a Batch, jobs: &'a [Job]) -> Pending<'a, ()> {
         let (batch, jobs) = (batch.clone(), jobs.to_vec());
         self.call(async move |handle| {
-            handle.shared().put_batch(&batch).await?;
-            handle.shared().plan(jobs).await
+            handle.shared.put_batch(&batch).await?;
+            handle.shared.plan(jobs).await
         })
     }
 
     fn batches(&self) -> Pending<'_, Vec<Batch>> {
-        self.call(async move |handle| handle.shared().all_batches().await)
+        self.call(async move |handle| handle.shared.all_batches().await)
     }
 
     fn cancel<'a>(&'a self, batch: &'a BatchId) -> Pending<'a, ()> {
         let batch = batch.clone();
-        self.call(async move |handle| handle.shared().cancel_batch(&batch).await)
+        self.call(async move |handle| handle.shared.cancel_batch(&batch).await)
     }
 
     fn claim<'a>(&'a self, batch: &'a BatchId, what: Claim) -> Pending<'a, Option<(Hold, Box<Job>)>> {
@@ -115,9 +115,9 @@ impl Store for NatsStore {
     }
 
     fn begin<'a>(&'a self, hold: &'a Hold, job: &'a Job, again: bool) -> Pending<'a, Begun> {
-        let (grip, job) = (self.0.shared().grip(hold), job.clone());
+        let (grip, job) = (self.0.shared.grip(hold), job.clone());
         self.call(async move |handle| {
-            let shared = handle.shared();
+            let shared = &handle.shared;
             let Some(grip) = grip else { return Err(shared.not_held()) };
             let mut seat = grip.seat.lock().await;
             let Leave::Job(now) = seat.leave.clone() else {
@@ -157,7 +157,7 @@ impl Store for NatsStore {
     fn tally<'a>(&'a self, batch: &'a BatchId) -> Pending<'a, Tally> {
         let batch = batch.clone();
         self.call(async move |handle| {
-            let all = handle.shared().those(&format!("{batch}.*"), None, |_| true).await?;
+            let all = handle.shared.those(&format!("{batch}.*"), None, |_| true).await?;
             // Who holds them does not matter.
             Ok(Tally::of(all.into_iter().map(|found| Entry::new(found.job, false)).collect()))
         })
@@ -165,17 +165,17 @@ impl Store for NatsStore {
 
     fn keep_frame<'a>(&'a self, sha256: &'a str, file: &'a Path) -> Pending<'a, ()> {
         let (sha256, file) = (sha256.to_owned(), file.to_owned());
-        self.call(async move |handle| handle.shared().frames.keep(&sha256, &file).await)
+        self.call(async move |handle| handle.shared.frames.keep(&sha256, &file).await)
     }
 
     fn frame<'a>(&'a self, sha256: &'a str, original: &'a Path) -> Pending<'a, PathBuf> {
         let (sha256, original) = (sha256.to_owned(), original.to_owned());
-        self.call(async move |handle| handle.shared().frames.get(&sha256, &original).await)
+        self.call(async move |handle| handle.shared.frames.get(&sha256, &original).await)
     }
 
     fn forget_frames(&self) -> Pending<'_, ()> {
         self.call(async move |handle| {
-            let shared = handle.shared();
+            let shared = &handle.shared;
             let may_be_sent = |job: &Job| matches!(job.state, State::Planned | State::Intent | State::Unknown);
             let all = shared.those(">", None, may_be_sent).await?;
             let asked = all.iter().filter_map(|found| found.job.asked.as_ref());
@@ -186,21 +186,21 @@ impl Store for NatsStore {
 
     fn turn<'a>(&'a self, service: &'a str) -> Pending<'a, ()> {
         let service = service.to_owned();
-        self.wait(async move |handle| handle.shared().turns.turn(&service).await)
+        self.wait(async move |handle| handle.shared.turns.turn(&service).await)
     }
 
     fn hold_off<'a>(&'a self, service: &'a str, pause: Duration) -> Pending<'a, ()> {
         let service = service.to_owned();
-        self.call(async move |handle| handle.shared().turns.hold_off(&service, pause).await)
+        self.call(async move |handle| handle.shared.turns.hold_off(&service, pause).await)
     }
 }
 
 impl NatsStore {
     /// Writes down a job that is held, and takes it back from what its batch has spent.
     fn save_and<'a>(&'a self, hold: &'a Hold, job: &'a Job, refund: bool) -> Pending<'a, ()> {
-        let (grip, job) = (self.0.shared().grip(hold), job.clone());
+        let (grip, job) = (self.0.shared.grip(hold), job.clone());
         self.call(async move |handle| {
-            let shared = handle.shared();
+            let shared = &handle.shared;
             let Some(grip) = grip else { return Err(shared.not_held()) };
             let mut seat = grip.seat.lock().await;
             let was_paid = matches!(&seat.leave, Leave::Job(job) if job.is_paid());

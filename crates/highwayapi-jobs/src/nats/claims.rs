@@ -29,7 +29,7 @@ pub(super) enum Taken {
 impl Handle {
     /// Tries once to hold the job that stands there.
     pub(super) async fn take(self: &Arc<Self>, slot: Slot) -> Result<Taken> {
-        let shared = self.shared();
+        let shared = &self.shared;
         let Some(Found { key, revision, added, holder, job }) = shared.found(slot).await? else {
             return Ok(Taken::Now(Held::NotFound));
         };
@@ -60,7 +60,7 @@ impl Handle {
 impl Handle {
     /// Holds what comes first of a batch and is free.
     pub(super) async fn claim(self: &Arc<Self>, batch: &BatchId, what: Claim) -> Result<Option<(Hold, Box<Job>)>> {
-        let queue = &self.shared().queue;
+        let queue = &self.shared.queue;
         loop {
             // What it let go of itself, or found when it looked for it.
             while let Some(place) = queue.take_freed(batch, what) {
@@ -83,7 +83,7 @@ impl Handle {
             if !queue.is_to_be_swept(batch) {
                 return Ok(None);
             }
-            let shared = self.shared();
+            let shared = &self.shared;
             let all = shared.those(&format!("{batch}.*"), None, |job| Claim::Any.includes(job.state)).await?;
             let free = shared.entries(all).await?.into_iter().filter(|entry| !entry.held);
             let places: Vec<_> = free.filter_map(|entry| Some(Place::of(&entry.job)?.1)).collect();
@@ -98,7 +98,7 @@ impl Handle {
         what: Claim,
         message: Message,
     ) -> Result<Option<(Hold, Box<Job>)>> {
-        let queue = &self.shared().queue;
+        let queue = &self.shared.queue;
         let id = std::str::from_utf8(&message.payload).ok().and_then(|id| id.parse().ok());
         let held = match id {
             Some(id) => self.take_insistently(batch, &Place { is_planned: true, number: 0, id }).await?,
@@ -126,14 +126,14 @@ impl Handle {
     }
 
     async fn take_insistently(self: &Arc<Self>, batch: &BatchId, place: &Place) -> Result<Held> {
-        let mut slot = self.shared().jobs.get(&format!("{batch}.{}", place.id)).await?;
+        let mut slot = self.shared.jobs.get(&format!("{batch}.{}", place.id)).await?;
         for _ in 0..TRIES {
             match self.take(slot).await? {
                 Taken::Now(held) => return Ok(held),
                 Taken::Changed(now) => slot = now,
             }
         }
-        Err(self.shared().too_busy())
+        Err(self.shared.too_busy())
     }
 }
 
@@ -169,7 +169,7 @@ impl Shared {
         }
     }
 
-    /// The jobs at these keys that are asked for, in the order in which they were added.
+    /// The jobs at these keys that are asked for, of the last `most` writes or of all, in the order in which they were added.
     pub(super) async fn those(
         &self,
         pattern: &str,
@@ -188,7 +188,10 @@ impl Shared {
             }
             Ok(())
         };
-        self.jobs.each(pattern, most, look).await?;
+        match most {
+            Some(most) => self.jobs.each_of_last(most, look).await?,
+            None => self.jobs.each(pattern, look).await?,
+        }
         let mut all = Vec::with_capacity(slots.len());
         for slot in slots.into_values() {
             all.extend(self.found(slot).await?.filter(|found| wanted(&found.job)));

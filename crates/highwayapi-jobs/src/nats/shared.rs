@@ -21,11 +21,14 @@ use super::queue::Queue;
 use super::row::{Found, Leave, Row, Seat};
 use super::turns::Turns;
 use crate::error::{Error, Result};
-use crate::job::JobId;
+use crate::job::{Job, JobId};
 use crate::store::Hold;
 
 /// How long the end of a program waits until its last words are written.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// So often the end of a hold is tried to be written down; after that it comes about when this process ends.
+const RELEASES: u32 = 100;
 
 pub(super) struct Shared {
     pub(super) link: Link,
@@ -46,7 +49,13 @@ pub(super) struct Shared {
 
 /// What keeps the thread: each handle has it and each hold, and no call that is under way.
 pub(super) struct Handle {
-    shared: Option<Arc<Shared>>,
+    /// Dropped first: then the thread ends, when no call is under way.
+    pub(super) shared: Arc<Shared>,
+    _last_words: LastWords,
+}
+
+/// Waits, when it is dropped, until what was let go of is written down, or others would have to wait for the lease.
+struct LastWords {
     thread: thread::ThreadId,
     ended: Mutex<mpsc::Receiver<()>>,
 }
@@ -94,20 +103,12 @@ impl Handle {
         let thread = thread::Builder::new().name("highway-nats".to_owned()).spawn(live);
         let thread = thread.map_err(|error| failed().with_source(error))?.thread().id();
         let shared = opened.await.map_err(|error| failed().with_source(error))??;
-        Ok(Self { shared: Some(shared), thread, ended: Mutex::new(ended) })
-    }
-
-    pub(super) fn shared(&self) -> &Arc<Shared> {
-        // It is taken out only when the handle is dropped.
-        match &self.shared {
-            Some(shared) => shared,
-            None => unreachable!("a handle that was dropped"),
-        }
+        Ok(Self { shared, _last_words: LastWords { thread, ended: Mutex::new(ended) } })
     }
 
     /// A hold that is still to be written down.
     pub(super) fn new_hold(self: &Arc<Self>, id: &JobId, key: String) -> (Hold, Arc<Grip>) {
-        let shared = self.shared();
+        let shared = &self.shared;
         let token = shared.pulse.token();
         let (handle, seat) = (Arc::clone(self), tokio::sync::Mutex::default());
         let grip = Arc::new(Grip { handle, id: id.clone(), key, token: token.clone(), seat });
@@ -117,10 +118,8 @@ impl Handle {
     }
 }
 
-impl Drop for Handle {
-    /// The last one waits until what was let go of is written down, or others would have to wait for the lease.
+impl Drop for LastWords {
     fn drop(&mut self) {
-        drop(self.shared.take());
         if thread::current().id() != self.thread {
             let _ = lock(&self.ended).recv_timeout(LAST_WORDS);
         }
@@ -130,7 +129,7 @@ impl Drop for Handle {
 impl Drop for Grip {
     /// Within this process at once, and for others as soon as it is written.
     fn drop(&mut self) {
-        let shared = Arc::clone(self.handle.shared());
+        let shared = Arc::clone(&self.handle.shared);
         lock(&shared.holds).remove(&self.token);
         let seat = std::mem::take(self.seat.get_mut());
         if let Leave::Job(job) = &seat.leave {
@@ -138,10 +137,15 @@ impl Drop for Grip {
         }
         let (key, token) = (std::mem::take(&mut self.key), std::mem::take(&mut self.token));
         let runtime = shared.runtime.clone();
-        // What cannot be written now comes about when this process ends.
         runtime.spawn(async move {
-            if let Err(error) = shared.release(&key, &token, seat).await {
-                tracing::debug!(%error, "the end of a hold could not be written down");
+            for _ in 0..RELEASES {
+                match shared.release(&key, &token, &seat).await {
+                    Err(error) if error.is_store() => {
+                        tracing::debug!(%error, "the end of a hold is not written down yet");
+                        tokio::time::sleep(shared.pulse.lease / 3).await;
+                    }
+                    _ => return,
+                }
             }
         });
     }
@@ -246,14 +250,14 @@ impl Shared {
     }
 
     /// The end of a hold.
-    async fn release(&self, key: &str, token: &str, seat: Seat) -> Result<()> {
+    async fn release(&self, key: &str, token: &str, seat: &Seat) -> Result<()> {
         if !seat.touched {
             self.queue.after_release(token, None).await;
             return Ok(());
         }
-        let (added, job, revision) = match seat.leave {
+        let (added, job, revision) = match &seat.leave {
             Leave::Nothing => (None, None, seat.revision),
-            Leave::Job(job) => (seat.added, Some(*job), seat.revision),
+            Leave::Job(job) => (seat.added, Some(Job::clone(job)), seat.revision),
             Leave::AsItIs => match self.found(self.jobs.get(key).await?).await? {
                 Some(Found { revision, added, holder, job, .. }) if holder.as_deref() == Some(token) => {
                     (Some(added), Some(job), revision)

@@ -1,5 +1,6 @@
 //! The record on NATS: what only it has. What every engine must do is in `conformance`.
 
+mod batch;
 mod leases;
 mod outage;
 mod process;

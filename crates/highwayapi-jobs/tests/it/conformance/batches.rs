@@ -108,6 +108,8 @@ pub(crate) async fn what_was_begun_is_claimed_before_what_is_planned<S: Store>(o
     let (hold, _) = held_soon(&one, &jobs[2].id).await;
     one.save(&hold, &at(State::Submitted, &jobs[2])).await.expect("a record");
     drop(hold);
+    // Free for the others, too, before they look for it.
+    while other.jobs(Which::Batch(&mine.id)).await.expect("jobs").iter().any(|entry| entry.held) {}
 
     let mut holds = Vec::new();
     for id in ["dddddddd", "aaaaaaaa", "bbbbbbbb", "cccccccc"] {

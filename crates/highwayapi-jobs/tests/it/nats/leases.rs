@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use highwayapi_jobs::{Begun, Claim, Held, Jobs, State, Store};
+use highwayapi_jobs::{Begun, Claim, Held, Jobs, NatsStore, State, Store};
 use tokio::time::sleep;
 
 use super::process::Worker;
@@ -47,14 +47,16 @@ async fn a_worker_that_ends_in_peace_frees_its_jobs_at_once() {
     long.lease = std::time::Duration::from_secs(3600);
     // A lease that no test lives to see the end of.
     let url = server.url().replace("/test", "/long");
-    let store = highwayapi_jobs::NatsStore::connect(&url, long).await.expect("a record");
+    let store = NatsStore::connect(&url, long).await.expect("a record");
     let mine = batch("mine");
     store.plan(&mine, &[planned(&mine, "aaaaaaaa", 1, None)]).await.expect("a record");
     let mut worker = Worker::start(&url);
     assert_eq!(worker.next(), "aaaaaaaa");
+    // Nor does it look at the whole batch a second time.
+    assert!(store.claim(&mine.id, Claim::Any).await.expect("a record").is_none());
     drop(worker.orders());
     assert!(worker.child.wait().expect("an end").success());
-    assert!(matches!(store.hold(&id("aaaaaaaa")).await.expect("a record"), Held::Yes(..)));
+    assert_eq!(claimed_soon(&store, &mine.id, Claim::Any).await.1.id, id("aaaaaaaa"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,4 +131,24 @@ async fn the_answer_that_a_sleeper_gets_names_the_task_of_the_job_that_others_to
         service.tasks_of("dusk").first().map(String::as_str)
     );
     assert_eq!(service.submits(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_back_to_the_server_first_takes_nobody_for_dead() {
+    let Some(mut server) = Server::start() else { return };
+    let mut slow = options();
+    slow.lease = Duration::from_secs(6);
+    let (store, mine) = (NatsStore::connect(&server.url(), slow.clone()).await.expect("a record"), batch("mine"));
+    store.plan(&mine, &[planned(&mine, "aaaaaaaa", 1, None)]).await.expect("a record");
+    let mut worker = Worker::start(&server.url());
+    assert_eq!(worker.next(), "aaaaaaaa");
+    worker.signal("-STOP");
+    server.kill();
+    // The server forgets while it is away, too.
+    sleep(slow.lease + Duration::from_secs(1)).await;
+    server.run();
+    assert!(matches!(store.hold(&id("aaaaaaaa")).await.expect("a record"), Held::ByAnother(_)));
+    worker.signal("-CONT");
+    worker.tell("save");
+    assert_eq!(worker.next(), "saved");
 }

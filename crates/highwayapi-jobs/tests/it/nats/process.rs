@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Lines, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use highwayapi::{FirstLastFrame, Frame};
+use highwayapi_jobs::batch::BatchEvent;
 use highwayapi_jobs::{Claim, Jobs, NatsStore, State, Store};
 use tokio::runtime::Builder;
 
@@ -21,6 +22,7 @@ fn process() {
     runtime.block_on(async {
         let store = NatsStore::connect(&url, options()).await.expect("a record");
         match env::var("NATS_SERVICE") {
+            Ok(service) if env::var_os("NATS_RUNS").is_some() => run(store, &service).await,
             Ok(service) => submit(store, &service).await,
             Err(_) => claim(store).await,
         }
@@ -60,6 +62,21 @@ async fn submit(store: NatsStore, service: &str) {
     }
 }
 
+/// Runs the only batch that there is.
+async fn run(store: NatsStore, service: &str) {
+    let jobs = Jobs::with_store(client(service), store);
+    let batch = jobs.batches().await.expect("batches").remove(0).id;
+    let first = std::sync::Once::new();
+    say("ready");
+    std::io::stdin().lines().next().expect("a word").expect("a line");
+    let outcome = jobs.run(&batch).in_flight(4).run(std::future::pending(), |event| {
+        if matches!(event, BatchEvent::Submitted(_)) {
+            first.call_once(|| say("submitted"));
+        }
+    });
+    say(&format!("{:?}", outcome.await.expect("an outcome").ending));
+}
+
 pub(crate) struct Worker {
     pub(crate) child: Child,
     orders: Option<ChildStdin>,
@@ -69,21 +86,24 @@ pub(crate) struct Worker {
 impl Worker {
     /// One that claims.
     pub(crate) fn start(url: &str) -> Self {
-        Self::with(url, None)
+        Self::with(url, &[])
     }
 
     /// One that submits.
     pub(crate) fn submits(url: &str, service: &str) -> Self {
-        Self::with(url, Some(service))
+        Self::with(url, &[("NATS_SERVICE", service)])
     }
 
-    fn with(url: &str, service: Option<&str>) -> Self {
+    /// One that runs a batch.
+    pub(crate) fn runs(url: &str, service: &str) -> Self {
+        Self::with(url, &[("NATS_SERVICE", service), ("NATS_RUNS", "1")])
+    }
+
+    fn with(url: &str, more: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env::current_exe().expect("this program"));
         command.args(["--exact", "nats::process::process", "--ignored", "--nocapture"]);
         command.env("NATS_WORKER", url).stdin(Stdio::piped()).stdout(Stdio::piped());
-        if let Some(service) = service {
-            command.env("NATS_SERVICE", service);
-        }
+        command.envs(more.iter().copied());
         let mut child = command.spawn().expect("a process");
         let orders = child.stdin.take();
         let lines = BufReader::new(child.stdout.take().expect("its output")).lines();

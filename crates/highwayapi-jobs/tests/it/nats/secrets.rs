@@ -2,13 +2,13 @@
 
 use std::fs;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use highwayapi_jobs::{Error, NatsOptions, NatsStore, Result, Store, Which};
+use nkeys::KeyPair;
+use serde_json::{Value, json};
 
 use super::server::{Server, options};
-
-/// Of the user whose seed is below.
-const NKEY: &str = "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4";
-const SEED: &str = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY";
 
 async fn open(url: &str, change: impl FnOnce(&mut NatsOptions)) -> Result<NatsStore> {
     let mut options = options();
@@ -47,16 +47,19 @@ async fn users_and_passwords() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_and_credentials_in_files() {
-    let Some(server) = Server::with(&format!("authorization {{ users: [ {{ nkey: {NKEY} }} ] }}")) else { return };
+    let key = KeyPair::new_user();
+    let config = format!("authorization {{ users: [ {{ nkey: {} }} ] }}", key.public_key());
+    let Some(server) = Server::with(&config) else { return };
+    let secret = key.seed().expect("a seed");
     let file = |name: &str, text: &str| {
         let path = server.folder.path().join(name);
         fs::write(&path, text).expect("a file");
         Some(path)
     };
     let url = server.url();
-    let seed = file("seed", &format!("{SEED}\n"));
+    let seed = file("seed", &format!("{secret}\n"));
     open(&url, |options| options.nkey = seed).await.expect("let in");
-    assert_says_nothing(&open(&url, |_| {}).await.expect_err("nobody"), SEED);
+    assert_says_nothing(&open(&url, |_| {}).await.expect_err("nobody"), &secret);
     let wrong = file("wrong", "SUAxgeheim");
     assert_says_nothing(&open(&url, |options| options.nkey = wrong).await.expect_err("no seed"), "SUAxgeheim");
     let wrong = file("creds", "-----BEGIN NATS USER JWT-----\ngeheim\n");
@@ -87,4 +90,69 @@ async fn tls_with_a_certificate_of_ones_own() {
     let Some(open_server) = Server::start() else { return };
     let url = open_server.url().replace("nats://", "tls://");
     assert!(open(&url, |options| options.ca = Some(cert)).await.expect_err("no TLS").is_store());
+}
+
+/// Three tokens, as an operator hands them out: its own, an account's, and a user's.
+struct Tokens {
+    operator: String,
+    account: (String, String),
+    system: (String, String),
+    creds: String,
+}
+
+fn token(issuer: &KeyPair, subject: &str, nats: Value) -> String {
+    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let claims = json!({ "jti": subject, "iat": 1767225600, "iss": issuer.public_key(), "name": "test", "sub": subject, "nats": nats });
+    let signed = format!("{}.{}", part(json!({ "typ": "JWT", "alg": "ed25519-nkey" })), part(claims));
+    let signature = issuer.sign(signed.as_bytes()).expect("a signature");
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+fn tokens() -> Tokens {
+    let (operator, account, system, user) =
+        (KeyPair::new_operator(), KeyPair::new_account(), KeyPair::new_account(), KeyPair::new_user());
+    let limits = json!({
+        "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1, "leaf": -1,
+        "mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1,
+    });
+    let of_account = |limits: &Value| json!({ "type": "account", "version": 2, "limits": limits });
+    let of_user = json!({ "type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1 });
+    let without = json!({ "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1, "leaf": -1 });
+    let user_token = token(&account, &user.public_key(), of_user);
+    let seed = user.seed().expect("a seed");
+    Tokens {
+        operator: token(
+            &operator,
+            &operator.public_key(),
+            json!({ "type": "operator", "version": 2, "system_account": system.public_key() }),
+        ),
+        account: (account.public_key(), token(&operator, &account.public_key(), of_account(&limits))),
+        system: (system.public_key(), token(&operator, &system.public_key(), of_account(&without))),
+        creds: format!(
+            "-----BEGIN NATS USER JWT-----\n{user_token}\n------END NATS USER JWT------\n\n\
+             -----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
+        ),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_of_an_operator() {
+    let Tokens { operator, account, system, creds } = tokens();
+    let config = format!(
+        "operator: {operator}\nsystem_account: {}\nresolver: MEMORY\nresolver_preload {{ {}: {}, {}: {} }}",
+        system.0, account.0, account.1, system.0, system.1
+    );
+    let Some(server) = Server::with(&config) else { return };
+    let path = server.folder.path().join("user.creds");
+    fs::write(&path, &creds).expect("a file");
+    open(&server.url(), |options| options.creds = Some(path.clone())).await.expect("let in");
+    // Those of another operator.
+    let other = tokens().creds;
+    fs::write(&path, &other).expect("a file");
+    let error = open(&server.url(), |options| options.creds = Some(path)).await.expect_err("a stranger");
+    assert!(error.to_string().contains("refuses these credentials"), "{error}");
+    other
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('-'))
+        .for_each(|secret| assert_says_nothing(&error, secret));
 }

@@ -31,6 +31,8 @@ async fn all_workers_share_one_budget() {
     for store in [&one, &other] {
         assert!(timeout(A_WHILE, store.turn(SERVICE)).await.is_err(), "a seventh in the same minute");
     }
+    let config = stream(&server, "unset-turns", |url| url.replace("/test", "/unset")).await;
+    assert_eq!((config.max_messages_per_subject, config.max_age), (50, Duration::from_secs(61)));
     // Each service has its own.
     timeout(crate::support::FOREVER, other.turn(OTHER)).await.expect("a turn").expect("a record");
 }
@@ -89,6 +91,14 @@ fn sha256_of(bytes: &[u8]) -> Option<String> {
     use std::fmt::Write;
     let digest = <sha2::Sha256 as sha2::Digest>::digest(bytes);
     digest.iter().try_fold(String::new(), |mut text, byte| write!(text, "{byte:02x}").is_ok().then_some(text))
+}
+
+/// What a record's stream is like, after it was opened without a word about it.
+async fn stream(server: &Server, name: &str, url: impl Fn(String) -> String) -> async_nats::jetstream::stream::Config {
+    drop(NatsStore::connect(&url(server.url()), options()).await.expect("a record"));
+    let client = async_nats::connect(server.url().trim_end_matches("/test")).await.expect("a client");
+    let stream = async_nats::jetstream::new(client).get_stream(name).await.expect("a stream");
+    stream.cached_info().config.clone()
 }
 
 /// Makes a picture look as if it had been kept long ago.
