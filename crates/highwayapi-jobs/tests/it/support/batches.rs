@@ -65,7 +65,7 @@ impl Work {
         self.manifest_of(&prompts.iter().map(|&prompt| (prompt, prompt)).collect::<Vec<_>>())
     }
 
-    fn manifest_of(&self, items: &[(&str, &str)]) -> Manifest {
+    pub(crate) fn manifest_of(&self, items: &[(&str, &str)]) -> Manifest {
         let line = |&(id, prompt): &(&str, &str)| {
             let output = format!("clips/{id}.mp4");
             let line = json!({"id": id, "image": "a.png", "last_image": "b.png", "prompt": prompt, "output": output});
