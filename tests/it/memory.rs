@@ -2,6 +2,8 @@
 
 #![cfg(target_os = "linux")]
 
+mod batch;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,19 +1,24 @@
-//! Submits two pictures, so many times at once, or downloads a video, and says how much memory that took above what the
-//! idle program has, in KiB.
+//! Submits two pictures, so many times at once, downloads a video, or runs a batch, and says how much memory that took
+//! above what the idle program has, in KiB.
 //!
 //! A process of its own, so that nobody else's memory is counted, with one thread for what does not block, as the command
 //! has. Linux only.
 
 use std::error::Error;
 use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
 use highwayapi::{Client, FirstLastFrame, Frame};
+use highwayapi_jobs::batch::{Frames, Manifest, Reading};
+use highwayapi_jobs::{Batch, Jobs, SqliteStore};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let usage = "usage: memory-probe BASE_URL submit COUNT FIRST LAST | memory-probe BASE_URL download TASK_ID FILE";
+    let usage = "usage: memory-probe BASE_URL submit COUNT FIRST LAST | memory-probe BASE_URL download TASK_ID FILE |
+        memory-probe BASE_URL batch MANIFEST IN_FLIGHT";
     let [base_url, what @ ..] = args.as_slice() else { return Err(usage.into()) };
     let client = Client::builder("sk-1").base_url(base_url).build()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -37,10 +42,27 @@ fn main() -> Result<()> {
             let result = client.task(task_id.parse()?).poll().await?;
             result.videos()[0].download(file).await.map(drop)
         })?,
+        ["batch", manifest, in_flight] => runtime.block_on(batch(client, Path::new(manifest), in_flight.parse()?))?,
         _ => return Err(usage.into()),
     }
     println!("{}", highest_resident()? - idle);
     Ok(())
+}
+
+/// Plans all of a manifest and runs it; the record is beside it.
+async fn batch(client: Client, manifest: &Path, in_flight: usize) -> Result<()> {
+    let manifest = Manifest::read(manifest, &Reading::default())?;
+    let frames = Frames::read(&manifest.items, |_, _| {});
+    let batch = Batch::new(client.base_url(), "probe", &manifest.base);
+    let jobs = Jobs::with_store(client, SqliteStore::open(manifest.base.join("state"))?);
+    jobs.plan(&batch, &manifest.items, &frames).await?;
+    drop((manifest, frames));
+    let forever = tokio::time::sleep(Duration::MAX);
+    let outcome = jobs.run(&batch.id).in_flight(in_flight).submits(16).run(forever, |_| {}).await?;
+    match outcome.tally.count(highwayapi_jobs::State::Downloaded) == outcome.tally.total() {
+        true => Ok(()),
+        false => Err(format!("{:?}: {:?}", outcome.ending, outcome.tally).into()),
+    }
 }
 
 /// `VmHWM`, in KiB.

@@ -1,11 +1,9 @@
 //! The record by itself: what is in it, what is settled, given up and forgotten. None of this needs a key or a network.
 
-use std::error::Error as StdError;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use highwayapi::SharedBudget;
+use highwayapi::{SharedBudget, SharedTurn};
 
 use crate::error::{Error, Result};
 use crate::job::{Job, JobId};
@@ -105,7 +103,7 @@ impl Ledger {
     }
 
     /// Forgets jobs that are over (downloaded, failed, refused, dropped) and have not changed for so long. What is
-    /// unfinished or unknown stays. Files stay.
+    /// unfinished or unknown stays. Files stay; pictures that the record keeps for others go where no job needs them.
     ///
     /// A request that is forgotten is paid for anew when it comes again.
     ///
@@ -125,6 +123,7 @@ impl Ledger {
                 pruned.push(*job);
             }
         }
+        self.store.forget_frames().await?;
         Ok(pruned)
     }
 
@@ -171,8 +170,19 @@ struct Budget {
 }
 
 impl SharedBudget for Budget {
-    fn turn(&self) -> Pin<Box<dyn Future<Output = Result<(), Box<dyn StdError + Send + Sync>>> + Send + '_>> {
+    fn turn(&self) -> SharedTurn<'_> {
         Box::pin(async { Ok(self.store.turn(&self.service).await?) })
+    }
+
+    fn leave_alone(&self, pause: Duration) {
+        let (store, service) = (Arc::clone(&self.store), self.service.clone());
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if let Err(error) = store.hold_off(&service, pause).await {
+                    tracing::warn!(%error, "others could not be told that the service asked for a pause");
+                }
+            });
+        }
     }
 }
 

@@ -108,6 +108,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         Box::pin(async { Ok(original.to_owned()) })
     }
 
+    /// Forgets the pictures that were kept and that no job needs which may be sent one day (`planned`, `intent`,
+    /// `unknown`), but none that was kept within a day: its job may be about to be planned. By default there are none.
+    fn forget_frames(&self) -> Pending<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// Returns when a request may be sent to the service with this base URL, by the budget that all who use this record
     /// share: by default at once.
     fn turn<'a>(&'a self, _service: &'a str) -> Pending<'a, ()> {

@@ -112,7 +112,11 @@ impl Client {
     /// What a 429 or 503 asks for, it asks of all that this client does.
     pub(crate) fn heed(&self, error: &Error) {
         if let (Some(429 | 503), Some(asked)) = (error.status(), error.retry_after()) {
-            self.0.schedule.leave_alone(asked.min(LONGEST_WISH));
+            let asked = asked.min(LONGEST_WISH);
+            self.0.schedule.leave_alone(asked);
+            if let Some(shared) = &self.0.shared_budget {
+                shared.leave_alone(asked);
+            }
         }
     }
 

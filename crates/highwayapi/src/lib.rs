@@ -63,7 +63,7 @@ pub use error::{Charged, Error, Result};
 pub use frame::{Frame, PictureKind};
 pub use options::{AspectRatio, DurationSeconds, NotAllowed, Options, PersonGeneration, Resolution, SampleCount};
 pub use request::FirstLastFrame;
-pub use schedule::SharedBudget;
+pub use schedule::{SharedBudget, SharedTurn};
 pub use submit::{Attempt, Attempts};
 pub use task::{Task, TaskId};
 pub use video::{TaskResult, TaskStatus, Video};

@@ -64,7 +64,7 @@ impl Shared {
             }
             Ok(())
         };
-        self.batches.each(">", look).await?;
+        self.batches.each(">", None, look).await?;
         let mut rows: Vec<_> = rows.into_values().collect();
         rows.sort_by_key(|(added, _)| *added);
         Ok(rows.into_iter().map(|(_, batch)| batch).collect())

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
 use async_nats::header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_ID};
-use async_nats::jetstream::consumer::{AckPolicy, pull};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::context::{CreateStreamErrorKind, PublishErrorKind};
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::stream::{Config, ConsumerErrorKind, DiscardPolicy, LastRawMessageErrorKind, Stream};
@@ -143,9 +143,9 @@ impl Link {
             (PublishErrorKind::WrongLastSequence, _) => Refusal::Expected,
             (_, Some(api)) if api.error_code() == ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT => Refusal::Expected,
             // So it says both of a full disk and of a full subject.
-            (_, Some(api)) if api.error_code() == ErrorCode::STREAM_STORE_FAILED => match self.refused(api, &error) {
-                Failure::Final(error) | Failure::Passing(error) => Refusal::Full(error),
-            },
+            (_, Some(api)) if api.error_code() == ErrorCode::STREAM_STORE_FAILED => {
+                Refusal::Full(self.refused(api, &error).into_error())
+            }
             (_, Some(api)) => Refusal::Other(self.refused(api, &error)),
             (PublishErrorKind::MaxPayloadExceeded, _) => {
                 let text = format!("more is to be written than the server of {} takes", self.place);
@@ -205,6 +205,15 @@ pub(super) enum Failure {
     Final(Error),
 }
 
+impl Failure {
+    /// Where there is no further try.
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Self::Passing(error) | Self::Final(error) => error,
+        }
+    }
+}
+
 /// The tries of one call, until it works, cannot work, or patience is at its end.
 pub(super) struct Tries {
     begun: Instant,
@@ -219,7 +228,7 @@ impl Tries {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 Ok(())
             }
-            Failure::Passing(error) | Failure::Final(error) => Err(error),
+            failure => Err(failure.into_error()),
         }
     }
 }
@@ -261,9 +270,15 @@ impl Bucket {
             headers.insert(OPERATION, "PURGE");
             headers.insert(ROLLUP, "sub");
         }
+        let is_removed = value.is_none();
         let value = Bytes::from(value.unwrap_or_default());
         let written = self.publish(key, headers, value).await?;
         if let Some(revision) = written {
+            if is_removed {
+                // What is left of it is of no more use, and does no harm where it stays.
+                let subject = format!("{}{key}", self.subject);
+                let _ = self.stream.purge().filter(subject).sequence(revision + 1).await;
+            }
             return Ok(Put::Done(revision));
         }
         let slot = self.get(key).await?;
@@ -292,8 +307,23 @@ impl Bucket {
 
     /// Gives everything that is at the keys of this pattern to `look`, one after another; a key may come twice, the
     /// newer value last. What is written meanwhile is seen or not.
-    pub(super) async fn each(&self, pattern: &str, mut look: impl FnMut(Slot) -> Result<()>) -> Result<()> {
+    /// Of the last `most` writes alone, where there is a most.
+    pub(super) async fn each(
+        &self,
+        pattern: &str,
+        most: Option<u64>,
+        mut look: impl FnMut(Slot) -> Result<()>,
+    ) -> Result<()> {
+        let deliver_policy = match most {
+            None => DeliverPolicy::All,
+            Some(most) => {
+                let info = self.stream.get_info().await.map_err(|error| self.link.away(error).into_error())?;
+                let start_sequence = info.state.last_sequence.saturating_sub(most).max(1);
+                DeliverPolicy::ByStartSequence { start_sequence }
+            }
+        };
         let config = pull::Config {
+            deliver_policy,
             filter_subject: format!("{}{pattern}", self.subject),
             ack_policy: AckPolicy::None,
             inactive_threshold: 4 * TRY,
@@ -311,9 +341,7 @@ impl Bucket {
             };
             tries.next(failure).await?;
         };
-        let broke_off = |why: String| match self.link.away(why) {
-            Failure::Passing(error) | Failure::Final(error) => error,
-        };
+        let broke_off = |why: String| self.link.away(why).into_error();
         let mut last = 0;
         loop {
             let fetch = consumer.fetch().max_messages(FETCH).messages().await;

@@ -6,10 +6,14 @@ use std::time::Duration;
 use super::batches::Counted;
 use super::row::{Leave, Row, key_of};
 use super::{NatsStore, TRIES, Taken};
-use crate::batch::{Batch, BatchId};
+use crate::batch::{Batch, BatchId, Tally};
 use crate::error::Error;
 use crate::job::{Job, JobId};
+use crate::state::State;
 use crate::store::{Added, Begun, Claim, Entry, Held, Hold, Pending, Store, Which};
+
+/// More often than this a job is hardly ever written.
+const WRITES: u64 = 50;
 
 impl Store for NatsStore {
     fn add<'a>(&'a self, job: &'a Job, again: bool) -> Pending<'a, Added> {
@@ -58,7 +62,9 @@ impl Store for NatsStore {
         let includes = Wanted::of(which);
         self.call(async move |handle| {
             let shared = handle.shared();
-            let mut all = shared.those(&includes.pattern(), |job| includes.includes(job)).await?;
+            // Those that ended last were written last: the whole record is not read for them.
+            let last = if let Wanted::Ran(most) = includes { Some(most as u64 * WRITES) } else { None };
+            let mut all = shared.those(&includes.pattern(), last, |job| includes.includes(job)).await?;
             if let Wanted::Ran(most) = includes {
                 all.drain(..all.len().saturating_sub(most));
             }
@@ -148,6 +154,15 @@ impl Store for NatsStore {
         self.save_and(hold, job, true)
     }
 
+    fn tally<'a>(&'a self, batch: &'a BatchId) -> Pending<'a, Tally> {
+        let batch = batch.clone();
+        self.call(async move |handle| {
+            let all = handle.shared().those(&format!("{batch}.*"), None, |_| true).await?;
+            // Who holds them does not matter.
+            Ok(Tally::of(all.into_iter().map(|found| Entry::new(found.job, false)).collect()))
+        })
+    }
+
     fn keep_frame<'a>(&'a self, sha256: &'a str, file: &'a Path) -> Pending<'a, ()> {
         let (sha256, file) = (sha256.to_owned(), file.to_owned());
         self.call(async move |handle| handle.shared().frames.keep(&sha256, &file).await)
@@ -156,6 +171,17 @@ impl Store for NatsStore {
     fn frame<'a>(&'a self, sha256: &'a str, original: &'a Path) -> Pending<'a, PathBuf> {
         let (sha256, original) = (sha256.to_owned(), original.to_owned());
         self.call(async move |handle| handle.shared().frames.get(&sha256, &original).await)
+    }
+
+    fn forget_frames(&self) -> Pending<'_, ()> {
+        self.call(async move |handle| {
+            let shared = handle.shared();
+            let may_be_sent = |job: &Job| matches!(job.state, State::Planned | State::Intent | State::Unknown);
+            let all = shared.those(">", None, may_be_sent).await?;
+            let asked = all.iter().filter_map(|found| found.job.asked.as_ref());
+            let needed = asked.flat_map(|asked| [&asked.image, &asked.last_image]);
+            shared.frames.forget_all_but(&needed.map(|picture| picture.sha256().to_owned()).collect()).await
+        })
     }
 
     fn turn<'a>(&'a self, service: &'a str) -> Pending<'a, ()> {

@@ -84,7 +84,7 @@ impl Handle {
                 return Ok(None);
             }
             let shared = self.shared();
-            let all = shared.those(&format!("{batch}.*"), |job| Claim::Any.includes(job.state)).await?;
+            let all = shared.those(&format!("{batch}.*"), None, |job| Claim::Any.includes(job.state)).await?;
             let free = shared.entries(all).await?.into_iter().filter(|entry| !entry.held);
             let places: Vec<_> = free.filter_map(|entry| Some(Place::of(&entry.job)?.1)).collect();
             queue.found(batch, places);
@@ -170,7 +170,12 @@ impl Shared {
     }
 
     /// The jobs at these keys that are asked for, in the order in which they were added.
-    pub(super) async fn those(&self, pattern: &str, wanted: impl Fn(&Job) -> bool) -> Result<Vec<Found>> {
+    pub(super) async fn those(
+        &self,
+        pattern: &str,
+        most: Option<u64>,
+        wanted: impl Fn(&Job) -> bool,
+    ) -> Result<Vec<Found>> {
         let mut slots: HashMap<String, Slot> = HashMap::new();
         let look = |slot: Slot| {
             // A newer one takes the place of an older one, also where it is no longer wanted.
@@ -183,7 +188,7 @@ impl Shared {
             }
             Ok(())
         };
-        self.jobs.each(pattern, look).await?;
+        self.jobs.each(pattern, most, look).await?;
         let mut all = Vec::with_capacity(slots.len());
         for slot in slots.into_values() {
             all.extend(self.found(slot).await?.filter(|found| wanted(&found.job)));

@@ -1,15 +1,21 @@
 //! Pictures for those who share no disk: in the server's object store under their SHA-256.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use async_nats::jetstream::object_store::{InfoErrorKind, ObjectStore};
+use async_nats::jetstream::object_store::{InfoErrorKind, ObjectInfo, ObjectStore};
 use async_nats::jetstream::stream::{Config, DiscardPolicy};
+use futures_util::StreamExt;
 use tokio::io::AsyncReadExt;
 
-use super::bucket::{Failure, Link};
+use super::bucket::Link;
 use crate::asked::hash;
 use crate::error::{Error, Result};
+
+/// How long a picture may wait for its job to be planned. Clocks of two machines are closer together than half of it.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) struct Frames {
     link: Link,
@@ -31,7 +37,7 @@ impl Frames {
         };
         link.stream(config).await?;
         let opened = link.context.get_object_store(&name).await;
-        let store = opened.map_err(|error| passed(link.away(error)))?;
+        let store = opened.map_err(|error| link.away(error).into_error())?;
         let copies = tempfile::Builder::new().prefix("highway-frames-").tempdir();
         let copies = copies.map_err(|error| Error::store("there is no room for pictures here").with_source(error))?;
         Ok(Self { link: link.clone(), store, copies })
@@ -40,10 +46,11 @@ impl Frames {
     pub(super) async fn keep(&self, sha256: &str, file: &Path) -> Result<()> {
         check(sha256)?;
         match self.store.info(sha256).await {
-            Ok(info) if !info.deleted => return Ok(()),
+            // One that may soon be forgotten is kept anew.
+            Ok(info) if !info.deleted && is_younger(&info, DAY / 2) => return Ok(()),
             Ok(_) => {}
             Err(error) if error.kind() == InfoErrorKind::NotFound => {}
-            Err(error) => return Err(passed(self.link.away(error))),
+            Err(error) => return Err(self.link.away(error).into_error()),
         }
         let cannot =
             |error: std::io::Error| Error::input(format!("{} cannot be read", file.display())).with_source(error);
@@ -52,6 +59,21 @@ impl Frames {
             let text = format!("{} could not be put into the record {}", file.display(), self.link.place);
             Error::store(text).with_source(error)
         })?;
+        Ok(())
+    }
+
+    pub(super) async fn forget_all_but(&self, needed: &HashSet<String>) -> Result<()> {
+        let mut all = self.store.list().await.map_err(|error| self.link.away(error).into_error())?;
+        let mut unneeded = Vec::new();
+        while let Some(info) = all.next().await {
+            let info = info.map_err(|error| self.link.away(error).into_error())?;
+            if !needed.contains(&info.name) && !is_younger(&info, DAY) {
+                unneeded.push(info.name);
+            }
+        }
+        for name in unneeded {
+            self.store.delete(&name).await.map_err(|error| self.link.away(error).into_error())?;
+        }
         Ok(())
     }
 
@@ -92,6 +114,12 @@ impl Frames {
     }
 }
 
+fn is_younger(info: &ObjectInfo, age: Duration) -> bool {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let modified = info.modified.map_or(0, |modified| u64::try_from(modified.unix_timestamp()).unwrap_or_default());
+    now.saturating_sub(modified) < age.as_secs()
+}
+
 /// It becomes a file's name.
 fn check(sha256: &str) -> Result<()> {
     if sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -105,10 +133,4 @@ async fn is(file: &Path, sha256: &str) -> bool {
     let (file, wanted) = (file.to_owned(), sha256.to_owned());
     let look = move || fs::File::open(file).and_then(hash).is_ok_and(|(found, _)| found == wanted);
     tokio::task::spawn_blocking(look).await.unwrap_or(false)
-}
-
-fn passed(failure: Failure) -> Error {
-    match failure {
-        Failure::Passing(error) | Failure::Final(error) => error,
-    }
 }

@@ -21,6 +21,8 @@ use crate::error::Result;
 const WINDOW: Duration = Duration::from_secs(61);
 /// What the vendor's documentation speaks of.
 const REQUESTS_PER_MINUTE: u32 = 50;
+/// No more often a process asks for a place.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// Longer than that nobody is kept away.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
@@ -29,7 +31,7 @@ pub(super) struct Turns {
     stream: Stream,
     prefix: String,
     pauses: Bucket,
-    /// How far apart evenly spread requests are.
+    /// How far apart evenly spread requests are: so often it is asked for a place.
     apart: Duration,
     /// Who of this process asks, for each service.
     lines: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
@@ -56,7 +58,7 @@ impl Turns {
             stream = link.update(config).await?;
         }
         let count = stream.cached_info().config.max_messages_per_subject.max(1);
-        let apart = WINDOW / u32::try_from(count).unwrap_or(u32::MAX);
+        let apart = (WINDOW / u32::try_from(count).unwrap_or(u32::MAX)).max(SHORTEST_PAUSE);
         let pauses = link.bucket(&format!("{prefix}-pauses"), replicas, LONGEST_PAUSE).await?;
         let (link, prefix) = (link.clone(), prefix.to_owned());
         Ok(Self { link, stream, prefix, pauses, apart, lines: Mutex::default() })

@@ -6,3 +6,4 @@ mod process;
 mod secrets;
 pub(crate) mod server;
 mod shared;
+mod speed;

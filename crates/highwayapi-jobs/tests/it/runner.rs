@@ -328,8 +328,7 @@ async fn what_cannot_be_sent_any_more_is_refused_and_costs_nothing() {
 async fn what_was_paid_for_elsewhere_is_not_paid_for_again() {
     let work = Work::new().await;
     let jobs = work.jobs();
-    let manifest = work.manifest(&["one"]);
-    let request = manifest.items[0].request().expect("a request");
+    let request = work.request("one");
     drop(jobs.submit(&request).output(work.path("other.mp4")).await.expect("a task"));
     work.plan(&["one"]).await.expect("planned");
     let outcome = work.run().await;

@@ -226,10 +226,10 @@ mod schema {
             if let Some(known) = options["properties"].get(name) {
                 property.clone_from(known);
             }
-            if let Some(property) = property.as_object_mut() {
-                if property.get("default") == Some(&json!(null)) {
-                    property.remove("default");
-                }
+            if property.get("default") == Some(&json!(null))
+                && let Some(property) = property.as_object_mut()
+            {
+                property.remove("default");
             }
         }
     }

@@ -22,6 +22,17 @@ use crate::work::HeldJob;
 /// So often what is paid for is tried to be finished before it is left for another time.
 const TRIES: u32 = 3;
 
+/// So often, with [`PAUSE`] in between, the record may fail for one job: with that, an outage of some minutes is sat out.
+const TROUBLES: u32 = 60;
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Why a job was not sent.
+enum Unsent {
+    Carried(Carried),
+    /// The record failed. It is as before.
+    Trouble(Error),
+}
+
 /// What a job has come to.
 pub(super) enum Carried {
     /// Nothing is left to do for it, or somebody else does it.
@@ -32,6 +43,12 @@ pub(super) enum Carried {
     NotBegun(Ending),
     /// It is planned as before, because its user wants no more of them begun.
     Stopped,
+}
+
+impl From<Carried> for Unsent {
+    fn from(carried: Carried) -> Self {
+        Self::Carried(carried)
+    }
 }
 
 /// What all jobs of a run have in common.
@@ -73,12 +90,27 @@ impl Carrier {
         Ok(())
     }
 
-    /// Sends it until it is taken.
+    /// Sends it, as soon as the record can be written.
     async fn send(&self, job: &mut HeldJob) -> Result<(), Carried> {
+        let mut troubles = 0;
+        loop {
+            match self.send_until_taken(job).await {
+                Ok(()) => return Ok(()),
+                Err(Unsent::Carried(carried)) => return Err(carried),
+                Err(Unsent::Trouble(error)) if troubles >= TROUBLES || *self.stopped.borrow() => {
+                    return Err(self.left(job, error));
+                }
+                Err(Unsent::Trouble(error)) => self.pause(job, &error, PAUSE).await,
+            }
+            troubles += 1;
+        }
+    }
+
+    async fn send_until_taken(&self, job: &mut HeldJob) -> Result<(), Unsent> {
         let request = match self.request(job.job()).await {
             Ok(request) => request,
-            Err(error) if error.is_store() => return Err(self.left(job, error)),
-            Err(error) => return Err(self.refused(job, error).await),
+            Err(error) if error.is_store() => return Err(Unsent::Trouble(error)),
+            Err(error) => return Err(self.refused(job, error).await.into()),
         };
         job.held.job.price = price(&self.batch.lock().unwrap_or_else(PoisonError::into_inner), job.job());
         let again = job.job().again;
@@ -86,17 +118,17 @@ impl Carrier {
         loop {
             match job.begin(&mut attempts, Event::Begun, again, self.stop()).await {
                 Ok(Begun::Yes) => {}
-                Ok(Begun::CapReached) => return Err(Carried::NotBegun(Ending::CapReached)),
+                Ok(Begun::CapReached) => return Err(Carried::NotBegun(Ending::CapReached).into()),
                 Ok(Begun::Cancelled) => {
                     let why = Some(CANCELLED.to_owned());
                     return Err(match job.held.apply(Event::Cancelled, why).await {
-                        Ok(()) => self.ended(job),
-                        Err(error) => self.left(job, error),
+                        Ok(()) => self.ended(job).into(),
+                        Err(error) => self.left(job, error).into(),
                     });
                 }
                 Ok(begun @ Begun::Same(_)) => {
                     let error = Error::not_begun(job.job(), &begun);
-                    return Err(self.refused(job, error).await);
+                    return Err(self.refused(job, error).await.into());
                 }
                 Err(error) => return Err(self.not_sent(job, error).await),
             }
@@ -110,27 +142,27 @@ impl Carrier {
                     return Ok(());
                 }
                 Ok(Some(error)) => self.tell(BatchEvent::NotTaken { job: job.job().id.clone(), error }),
-                Err(error) if error.is_unrecorded() => return Err(self.left(job, error)),
+                Err(error) if error.is_unrecorded() => return Err(self.left(job, error).into()),
                 Err(error) => return Err(self.not_sent(job, error).await),
             }
         }
     }
 
     /// What an error means for a job that was not accepted.
-    async fn not_sent(&self, job: &mut HeldJob, error: Error) -> Carried {
+    async fn not_sent(&self, job: &mut HeldJob, error: Error) -> Unsent {
         let client = error.client_error();
         if job.job().state != State::Planned {
-            return self.ended(job);
+            self.ended(job).into()
         } else if client.is_some_and(highwayapi::Error::is_stopped) {
-            return Carried::Stopped;
+            Carried::Stopped.into()
         } else if error.is_not_held() {
-            return Carried::Over;
+            Carried::Over.into()
         } else if error.is_invalid_input() {
-            return self.refused(job, error).await;
-        }
-        match client.is_some() {
-            true => Carried::NotBegun(Ending::Service(error)),
-            false => self.left(job, error),
+            self.refused(job, error).await.into()
+        } else if client.is_some() {
+            Carried::NotBegun(Ending::Service(error)).into()
+        } else {
+            Unsent::Trouble(error)
         }
     }
 
@@ -167,7 +199,8 @@ impl Carrier {
 
     /// Waits for its task and fetches its videos; what passes is tried again.
     async fn finish(&self, job: &mut HeldJob) -> Carried {
-        for attempt in 1.. {
+        let (mut attempt, mut troubles) = (1, 0);
+        loop {
             let Err(error) = self.wait_and_fetch(job).await else { return self.ended(job) };
             if error.is_not_held() {
                 return Carried::Over;
@@ -177,14 +210,24 @@ impl Carrier {
             }
             let client = error.client_error();
             let for_good = client.is_some_and(|error| error.is_still_running() || error.is_auth());
-            if for_good || attempt >= TRIES || *self.stopped.borrow() {
+            let trouble = error.is_store() && troubles < TROUBLES;
+            if for_good || (attempt >= TRIES && !trouble) || *self.stopped.borrow() {
                 return self.left(job, error);
             }
-            let pause = Duration::from_secs(2) * attempt;
-            self.tell(BatchEvent::Again { job: job.job().id.clone(), reason: error.to_string(), pause });
-            sleep(pause).await;
+            if trouble {
+                troubles += 1;
+                self.pause(job, &error, PAUSE).await;
+            } else {
+                self.pause(job, &error, Duration::from_secs(2) * attempt).await;
+                attempt += 1;
+            }
         }
-        Carried::Left
+    }
+
+    /// Before it is tried again.
+    async fn pause(&self, job: &HeldJob, error: &Error, pause: Duration) {
+        self.tell(BatchEvent::Again { job: job.job().id.clone(), reason: error.to_string(), pause });
+        sleep(pause).await;
     }
 
     async fn wait_and_fetch(&self, job: &mut HeldJob) -> Result<()> {

@@ -1,11 +1,15 @@
 //! Workers that are gone, or are taken to be.
 
-use highwayapi_jobs::{Begun, Claim, Held, State, Store};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use highwayapi_jobs::{Begun, Claim, Held, Jobs, State, Store};
 use tokio::time::sleep;
 
 use super::process::Worker;
 use super::server::{Server, options};
-use crate::support::{at, batch, claimed_soon, id, planned};
+use crate::support::service::Service;
+use crate::support::{FOREVER, at, batch, claimed_soon, id, planned};
 
 /// A server with a batch of so many planned jobs.
 async fn planned_batch(count: u64) -> Option<Server> {
@@ -90,4 +94,39 @@ async fn of_many_workers_each_job_is_claimed_by_one() {
     }
     assert!(workers.iter_mut().all(|worker| worker.next() == "Yes"));
     assert_eq!(server.store().await.batches().await.expect("batches")[0].spent.clips, 6);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_answer_that_a_sleeper_gets_names_the_task_of_the_job_that_others_took_for_unknown() {
+    let Some(server) = Server::start() else { return };
+    let service = Service::start().await;
+    let (arrived, arrives) = mpsc::channel();
+    let (answer, answers) = mpsc::channel();
+    service.on_submit(move |_| {
+        arrived.send(()).expect("the test");
+        answers.recv().expect("the test");
+    });
+    let mut worker = Worker::submits(&server.url(), &service.uri());
+    tokio::task::block_in_place(|| arrives.recv().expect("a submit"));
+    worker.signal("-STOP");
+    let jobs = Jobs::with_store(service.client(), server.store().await);
+    let begun = Instant::now();
+    let unknown = loop {
+        let mut all = jobs.list().await.expect("jobs");
+        match all.pop() {
+            Some(entry) if entry.job.state == State::Unknown => break entry.job,
+            _ => assert!(begun.elapsed() < FOREVER, "it is never taken for dead"),
+        }
+        sleep(Duration::from_millis(50)).await;
+    };
+    answer.send(()).expect("the service");
+    worker.signal("-CONT");
+    assert_eq!(worker.next(), format!("submitted {}", service.tasks_of("dusk")[0]));
+    let entry = &jobs.list().await.expect("jobs")[0];
+    assert_eq!((&entry.job.id, entry.job.state, entry.job.attempt), (&unknown.id, State::Submitted, 1));
+    assert_eq!(
+        entry.job.task_id.as_ref().map(|task| task.as_str()),
+        service.tasks_of("dusk").first().map(String::as_str)
+    );
+    assert_eq!(service.submits(), 1);
 }

@@ -4,35 +4,60 @@ use std::env;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use highwayapi_jobs::{Claim, NatsStore, State, Store};
+use highwayapi::{FirstLastFrame, Frame};
+use highwayapi_jobs::{Claim, Jobs, NatsStore, State, Store};
 use tokio::runtime::Builder;
 
 use super::server::options;
+use crate::support::service::client;
 use crate::support::{at, batch};
 
-/// What it does, when a test starts it: claims, and then what it is told.
+/// What it does, when a test starts it.
 #[test]
 #[ignore = "started by other tests, as a process of its own"]
 fn process() {
     let Some(url) = env::var("NATS_WORKER").ok() else { return };
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-    // Behind whatever the test's own runner has written so far.
-    let say = |text: &str| println!("\n> {text}");
     runtime.block_on(async {
         let store = NatsStore::connect(&url, options()).await.expect("a record");
-        let (hold, job) = store.claim(&batch("mine").id, Claim::Any).await.expect("a record").expect("a job");
-        say(job.id.as_str());
-        for line in std::io::stdin().lines() {
-            let line = line.expect("a line");
-            let said = match line.as_str() {
-                "begin" => store.begin(&hold, &at(State::Intent, &job), false).await.map(|begun| format!("{begun:?}")),
-                "save" => store.save(&hold, &at(State::Submitted, &job)).await.map(|()| "saved".to_owned()),
-                line => panic!("{line}"),
-            };
-            say(&said
-                .unwrap_or_else(|error| if error.is_not_held() { "not held".to_owned() } else { error.to_string() }));
+        match env::var("NATS_SERVICE") {
+            Ok(service) => submit(store, &service).await,
+            Err(_) => claim(store).await,
         }
     });
+}
+
+/// Behind whatever the test's own runner has written so far.
+fn say(text: &str) {
+    println!("\n> {text}");
+}
+
+/// Claims a job, and then does what it is told.
+async fn claim(store: NatsStore) {
+    let (hold, job) = store.claim(&batch("mine").id, Claim::Any).await.expect("a record").expect("a job");
+    say(job.id.as_str());
+    for line in std::io::stdin().lines() {
+        let said = match line.expect("a line").as_str() {
+            "begin" => store.begin(&hold, &at(State::Intent, &job), false).await.map(|begun| format!("{begun:?}")),
+            "save" => store.save(&hold, &at(State::Submitted, &job)).await.map(|()| "saved".to_owned()),
+            line => panic!("{line}"),
+        };
+        say(&said.unwrap_or_else(|error| if error.is_not_held() { "not held".to_owned() } else { error.to_string() }));
+    }
+}
+
+/// Submits to a service.
+async fn submit(store: NatsStore, service: &str) {
+    let jobs = Jobs::with_store(client(service), store);
+    let frame = |url| Frame::from_url(url).expect("a URL");
+    let (first, last) = (frame("https://example.com/a.png"), frame("https://example.com/b.png"));
+    match jobs.submit(&FirstLastFrame::new(first, last, "dusk")).await {
+        Ok(job) => {
+            let task = job.job().task_id.as_ref().expect("a task");
+            say(&format!("{} {task}", job.job().state));
+        }
+        Err(error) => say(&error.to_string()),
+    }
 }
 
 pub(crate) struct Worker {
@@ -42,10 +67,23 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
+    /// One that claims.
     pub(crate) fn start(url: &str) -> Self {
+        Self::with(url, None)
+    }
+
+    /// One that submits.
+    pub(crate) fn submits(url: &str, service: &str) -> Self {
+        Self::with(url, Some(service))
+    }
+
+    fn with(url: &str, service: Option<&str>) -> Self {
         let mut command = Command::new(env::current_exe().expect("this program"));
         command.args(["--exact", "nats::process::process", "--ignored", "--nocapture"]);
         command.env("NATS_WORKER", url).stdin(Stdio::piped()).stdout(Stdio::piped());
+        if let Some(service) = service {
+            command.env("NATS_SERVICE", service);
+        }
         let mut child = command.spawn().expect("a process");
         let orders = child.stdin.take();
         let lines = BufReader::new(child.stdout.take().expect("its output")).lines();

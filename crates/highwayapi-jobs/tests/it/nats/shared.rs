@@ -3,11 +3,13 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use highwayapi_jobs::{NatsStore, Store};
+use futures_util::StreamExt;
+use highwayapi_jobs::{NatsStore, State, Store};
+use serde_json::json;
 use tokio::time::timeout;
 
 use super::server::{Server, options};
-use crate::support::folder;
+use crate::support::{added, folder, job};
 
 const SERVICE: &str = "https://example.com";
 const OTHER: &str = "https://example.com/other";
@@ -87,4 +89,50 @@ fn sha256_of(bytes: &[u8]) -> Option<String> {
     use std::fmt::Write;
     let digest = <sha2::Sha256 as sha2::Digest>::digest(bytes);
     digest.iter().try_fold(String::new(), |mut text, byte| write!(text, "{byte:02x}").is_ok().then_some(text))
+}
+
+/// Makes a picture look as if it had been kept long ago.
+async fn age(server: &Server, sha256: &str) {
+    let client = async_nats::connect(server.url().trim_end_matches("/test")).await.expect("a client");
+    let context = async_nats::jetstream::new(client);
+    let stream = context.get_stream("OBJ_test-frames").await.expect("a stream");
+    let subjects = stream.info_with_subjects("$O.test-frames.M.>").await.expect("subjects");
+    let subjects: Vec<_> = subjects.map(|subject| subject.expect("a subject").0).collect().await;
+    for subject in subjects {
+        let found = stream.get_last_raw_message_by_subject(&subject).await.expect("a message");
+        let mut info: serde_json::Value = serde_json::from_slice(&found.payload).expect("JSON");
+        if info["name"] != sha256 {
+            continue;
+        }
+        info["mtime"] = "2026-01-02T03:04:05Z".into();
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert("Nats-Rollup", "sub");
+        let sent = context.publish_with_headers(subject, headers, info.to_string().into()).await;
+        sent.expect("sent").await.expect("written");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_that_nobody_needs_are_forgotten_unless_they_are_new() {
+    let Some(server) = Server::start() else { return };
+    let (store, folder) = (server.store().await, folder());
+    let keep = async |text: &str| {
+        let (sha256, file) = (sha256_of(text.as_bytes()).expect("a hash"), folder.path().join(text));
+        fs::write(&file, text).expect("a file");
+        store.keep_frame(&sha256, &file).await.expect("kept");
+        sha256
+    };
+    let (new, needed, over) = (keep("new").await, keep("needed").await, keep("over").await);
+    for (id, state, sha256) in [("aaaaaaaa", State::Unknown, &needed), ("bbbbbbbb", State::Downloaded, &over)] {
+        let picture = json!({ "sha256": sha256, "size": 1, "kind": "PNG", "width": 1, "height": 1 });
+        let mut job = serde_json::to_value(job(id, None, state)).expect("JSON");
+        job["asked"] = json!({ "image": picture, "last_image": picture, "prompt": "dusk" });
+        drop(added(&store, &serde_json::from_value(job).expect("a job")).await);
+        age(&server, sha256).await;
+    }
+    store.forget_frames().await.expect("a record");
+    let nowhere = folder.path().join("nowhere");
+    for (sha256, stays) in [(new, true), (needed, true), (over, false)] {
+        assert_eq!(store.frame(&sha256, &nowhere).await.is_ok(), stays, "{sha256}");
+    }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use highwayapi::FirstLastFrame;
 use highwayapi_jobs::batch::{Frames, Manifest, Outcome, Reading};
 use highwayapi_jobs::{Batch, Caps, Jobs, Result, SqliteStore};
 use serde_json::json;
@@ -50,23 +51,32 @@ impl Work {
     }
 
     pub(crate) async fn plan_as(&self, batch: Batch, prompts: &[&str]) -> Result<u64> {
-        let manifest = self.manifest(prompts);
+        self.plan_items(batch, &prompts.iter().map(|&prompt| (prompt, prompt)).collect::<Vec<_>>()).await
+    }
+
+    /// Plans items of these ids and prompts.
+    pub(crate) async fn plan_items(&self, batch: Batch, items: &[(&str, &str)]) -> Result<u64> {
+        let manifest = self.manifest(items);
         let frames = Frames::read(&manifest.items, |_, _| {});
         self.jobs().plan(&batch, &manifest.items, &frames).await
     }
 
-    pub(crate) fn manifest(&self, prompts: &[&str]) -> Manifest {
-        let line = |prompt: &&str| {
-            let output = format!("clips/{prompt}.mp4");
-            let line =
-                json!({"id": prompt, "image": "a.png", "last_image": "b.png", "prompt": prompt, "output": output});
+    pub(crate) fn manifest(&self, items: &[(&str, &str)]) -> Manifest {
+        let line = |&(id, prompt): &(&str, &str)| {
+            let output = format!("clips/{id}.mp4");
+            let line = json!({"id": id, "image": "a.png", "last_image": "b.png", "prompt": prompt, "output": output});
             format!("{line}\n")
         };
         let file = self.path("clips.jsonl");
-        fs::write(&file, prompts.iter().map(line).collect::<String>()).expect("a manifest");
+        fs::write(&file, items.iter().map(line).collect::<String>()).expect("a manifest");
         let manifest = Manifest::read(&file, &Reading::default()).expect("a manifest");
-        assert_eq!(manifest.findings, []);
+        assert!(items.is_empty() || manifest.findings.is_empty(), "{:?}", manifest.findings);
         manifest
+    }
+
+    /// What an item with this prompt asks for.
+    pub(crate) fn request(&self, prompt: &str) -> FirstLastFrame {
+        self.manifest(&[("it", prompt)]).items[0].request().expect("a request")
     }
 
     /// Runs it to its end.

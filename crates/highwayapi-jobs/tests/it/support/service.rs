@@ -103,6 +103,13 @@ impl Service {
         self.model().new_status = Some(status);
     }
 
+    /// One of the tasks that there are comes to nothing, if anybody asks.
+    pub(crate) fn fail_one(&self) {
+        if let Some(task) = self.model().tasks.values_mut().next() {
+            task.0 = "TASK_STATUS_FAILED";
+        }
+    }
+
     pub(crate) fn broken(&self, samples: &[usize]) {
         self.model().broken = samples.iter().copied().collect();
     }
