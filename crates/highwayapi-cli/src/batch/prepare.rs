@@ -116,22 +116,22 @@ impl Prepared {
         }
     }
 
-    /// Tells what was found. For people without notes, which are many where a batch goes on.
-    pub(super) fn tell(&self, json: bool, notes: bool) {
+    /// Tells what was found, where `say` says it. For people without notes, which are many where a batch goes on.
+    pub(super) fn tell(&self, json: bool, notes: bool, say: impl Fn(String)) {
         for finding in &self.checked.findings {
-            let weight = match finding.weight {
-                Weight::Problem => "problem",
-                Weight::Warning => "warning",
-                Weight::Note => "note",
-            };
             if json {
+                let weight = match finding.weight {
+                    Weight::Problem => "problem",
+                    Weight::Warning => "warning",
+                    Weight::Note => "note",
+                };
                 let (file, line) = (finding.place.file.display().to_string(), finding.place.line);
                 say::out(json!({
                     "event": "finding", "weight": weight, "file": file, "line": line, "item": finding.item,
                     "message": finding.text,
                 }));
             } else if notes || finding.weight != Weight::Note {
-                say::out(plain(&finding.to_string()));
+                say(plain(&finding.to_string()));
             }
         }
     }

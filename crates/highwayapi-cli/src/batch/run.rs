@@ -1,5 +1,6 @@
 //! `highway batch run`, `resume` and `retry-failed`, and `highway worker`: driving the runner, and how it ended.
 
+use std::collections::HashMap;
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
 use std::pin::pin;
@@ -42,7 +43,8 @@ pub(super) async fn run(args: Run) -> Result<(), Failure> {
         // Needs no key.
         let url = service::base_url(&args.service)?;
         let ledger = service::ledger().await?;
-        let prepared = prepare(&args.source, &args.means, &ledger, &url).await?;
+        let prepared = interrupts.stoppable(prepare(&args.source, &args.means, &ledger, &url)).await;
+        let prepared = prepared.ok_or_else(stopped)??;
         return dry_run(&prepared, &args, &url);
     }
     let jobs = service::jobs(&args.service, Some(args.limit.timeout)).await?;
@@ -51,14 +53,15 @@ pub(super) async fn run(args: Run) -> Result<(), Failure> {
 
 async fn run_with(jobs: &Jobs, args: Run, interrupts: &Interrupts) -> Result<(), Failure> {
     let url = jobs.client().base_url().to_owned();
-    let prepared = prepare(&args.source, &args.means, jobs, &url).await?;
+    let prepared = interrupts.stoppable(prepare(&args.source, &args.means, jobs, &url)).await;
+    let prepared = prepared.ok_or_else(stopped)??;
     if args.dry_run {
         return dry_run(&prepared, &args, &url);
     }
-    prepared.tell(args.json, false);
+    prepared.tell(args.json, false, say::err);
     prepared.is_sound()?;
     let totals = prepared.checked.totals;
-    args.consent.ask(totals.clips_to_send, &prepared.cost())?;
+    args.consent.ask(totals.clips_to_send, &prepared.cost(), interrupts).await?;
     let Prepared { manifest, frames, batch, .. } = prepared;
     jobs.plan(&batch, &manifest.items, &frames).await?;
     drop((manifest, frames));
@@ -71,7 +74,7 @@ async fn run_with(jobs: &Jobs, args: Run, interrupts: &Interrupts) -> Result<(),
 }
 
 fn dry_run(prepared: &Prepared, args: &Run, url: &str) -> Result<(), Failure> {
-    prepared.tell(args.json, true);
+    prepared.tell(args.json, true, say::out);
     if !args.json {
         for item in &prepared.manifest.items {
             say::out(plan_of(item, &prepared.batch));
@@ -95,7 +98,7 @@ fn plan_of(item: &PlannedItem, batch: &Batch) -> String {
 
 impl Consent {
     /// Asks where it is much, and somebody is there to be asked.
-    fn ask(&self, clips: u64, cost: &str) -> Result<(), Failure> {
+    async fn ask(&self, clips: u64, cost: &str, interrupts: &Interrupts) -> Result<(), Failure> {
         if self.yes || clips <= self.ask_above {
             return Ok(());
         }
@@ -107,13 +110,20 @@ impl Consent {
             );
         }
         eprint!("{clips} clips will be sent and paid for ({cost}). Go on? [y/N] ");
-        let mut answer = String::new();
-        let _ = std::io::stdin().lock().read_line(&mut answer);
-        match answer.trim().to_ascii_lowercase().as_str() {
-            "y" | "yes" => Ok(()),
-            _ => Err(Failure::bad_input("stopped; nothing was sent")),
+        let read = tokio::task::spawn_blocking(|| {
+            let mut answer = String::new();
+            let _ = std::io::stdin().lock().read_line(&mut answer);
+            answer.trim().to_ascii_lowercase()
+        });
+        match interrupts.stoppable(read).await {
+            Some(Ok(answer)) if answer == "y" || answer == "yes" => Ok(()),
+            _ => Err(stopped()),
         }
     }
+}
+
+fn stopped() -> Failure {
+    Failure::bad_input("stopped; nothing was sent")
 }
 
 pub(super) async fn resume(args: Resume) -> Result<(), Failure> {
@@ -146,7 +156,7 @@ async fn go_on(jobs: &Jobs, batch: &Batch, args: &Resume, interrupts: &Interrupt
     if !batch.cancelled {
         // An item may ask for more than one clip; how many is seen when it is sent, and is what the cap counts.
         let planned = jobs.tally(&batch.id).await?.count(State::Planned);
-        args.consent.ask(planned, "as planned")?;
+        args.consent.ask(planned, "as planned", interrupts).await?;
     }
     drive(jobs, batch, &args.pace, None, args.json, interrupts).await
 }
@@ -167,14 +177,18 @@ pub(crate) async fn work(args: Worker) -> Result<(), Failure> {
     let jobs = service::jobs(&args.service, Some(args.limit.timeout)).await?;
     let base = args.output_dir.as_deref().map(std::path::absolute).transpose();
     let base = base.map_err(|error| Failure::bad_input(format!("output-dir: {error}")))?;
-    let mut failure = None;
+    let (mut failure, mut left) = (None, HashMap::new());
     loop {
         for batch in jobs.batches().await? {
-            if batch.service != jobs.client().base_url() || !is_open(&jobs.tally(&batch.id).await?) {
+            let tally = jobs.tally(&batch.id).await?;
+            // What could not be gone on with, as at a cap, waits until something of it is another.
+            let now = (batch.caps, batch.cancelled, tally);
+            if batch.service != jobs.client().base_url() || !is_open(&now.2) || left.get(&batch.id) == Some(&now) {
                 continue;
             }
             let done = drive(&jobs, &batch, &args.pace, base.clone(), args.json, &interrupts).await;
             failure = done.err().or(failure);
+            left.insert(batch.id.clone(), (batch.caps, batch.cancelled, jobs.tally(&batch.id).await?));
         }
         if args.until_done {
             return failure.map_or(Ok(()), Err);

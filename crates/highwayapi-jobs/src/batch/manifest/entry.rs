@@ -226,8 +226,8 @@ mod schema {
             if let Some(known) = options["properties"].get(name) {
                 property.clone_from(known);
             }
-            if let Some(property) = property.as_object_mut()
-                && property.get("default") == Some(&json!(null))
+            if property.get("default") == Some(&json!(null))
+                && let Some(property) = property.as_object_mut()
             {
                 property.remove("default");
             }

@@ -18,7 +18,7 @@ async fn of_four_workers_one_dies_and_one_sleeps_and_nothing_is_paid_twice_or_lo
     let work = Work::new().await;
     let prompts: Vec<_> = (0..CLIPS).map(|at| format!("clip-{at}")).collect();
     let items: Vec<_> = prompts.iter().map(|prompt| (prompt.as_str(), prompt.as_str())).collect();
-    let manifest = work.manifest_of(&items);
+    let manifest = work.manifest(&items);
     let jobs = Jobs::with_store(work.service.client(), server.store().await);
     let frames = Frames::read(&manifest.items, |_, _| {});
     assert_eq!(jobs.plan(&work.batch(), &manifest.items, &frames).await.expect("planned"), CLIPS as u64);

@@ -56,16 +56,12 @@ impl Work {
 
     /// Plans items of these ids and prompts.
     pub(crate) async fn plan_items(&self, batch: Batch, items: &[(&str, &str)]) -> Result<u64> {
-        let manifest = self.manifest_of(items);
+        let manifest = self.manifest(items);
         let frames = Frames::read(&manifest.items, |_, _| {});
         self.jobs().plan(&batch, &manifest.items, &frames).await
     }
 
-    pub(crate) fn manifest(&self, prompts: &[&str]) -> Manifest {
-        self.manifest_of(&prompts.iter().map(|&prompt| (prompt, prompt)).collect::<Vec<_>>())
-    }
-
-    pub(crate) fn manifest_of(&self, items: &[(&str, &str)]) -> Manifest {
+    pub(crate) fn manifest(&self, items: &[(&str, &str)]) -> Manifest {
         let line = |&(id, prompt): &(&str, &str)| {
             let output = format!("clips/{id}.mp4");
             let line = json!({"id": id, "image": "a.png", "last_image": "b.png", "prompt": prompt, "output": output});
@@ -80,7 +76,7 @@ impl Work {
 
     /// What an item with this prompt asks for.
     pub(crate) fn request(&self, prompt: &str) -> FirstLastFrame {
-        self.manifest(&[prompt]).items[0].request().expect("a request")
+        self.manifest(&[("it", prompt)]).items[0].request().expect("a request")
     }
 
     /// Runs it to its end.
