@@ -2,6 +2,8 @@
 
 #![cfg(target_os = "linux")]
 
+mod batch;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -67,7 +69,11 @@ fn each_of_64_submits_at_once_takes_less_than_400_kib() {
 
 /// What the probe took above what it has when idle, in KiB.
 fn probe(args: &[&str]) -> u64 {
-    let probe = Command::new(env!("CARGO_BIN_EXE_memory-probe")).args(args).output().expect("a probe");
+    run(env!("CARGO_BIN_EXE_memory-probe"), args)
+}
+
+fn run(program: &str, args: &[&str]) -> u64 {
+    let probe = Command::new(program).args(args).output().expect("a probe");
     assert!(probe.status.success(), "{}", String::from_utf8_lossy(&probe.stderr));
     let text = String::from_utf8(probe.stdout).expect("text");
     println!("{args:?}: {text}");

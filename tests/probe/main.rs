@@ -4,8 +4,9 @@
 //! A process of its own, so that nobody else's memory is counted, with one thread for what does not block, as the command
 //! has. Linux only.
 
+mod resident;
+
 use std::error::Error;
-use std::fs;
 
 use highwayapi::{Client, FirstLastFrame, Frame};
 
@@ -18,9 +19,8 @@ fn main() -> Result<()> {
     let client = Client::builder("sk-1").base_url(base_url).build()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 
-    // From here on the highest mark is counted anew: it starts at what is resident now.
-    fs::write("/proc/self/clear_refs", "5")?;
-    let idle = highest_resident()?;
+    resident::count_anew()?;
+    let idle = resident::highest()?;
     match what.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["submit", count, first, last] => runtime.block_on(async {
             let clip = FirstLastFrame::new(Frame::open(first)?, Frame::open(last)?, "dusk falls");
@@ -39,13 +39,6 @@ fn main() -> Result<()> {
         })?,
         _ => return Err(usage.into()),
     }
-    println!("{}", highest_resident()? - idle);
+    println!("{}", resident::highest()? - idle);
     Ok(())
-}
-
-/// `VmHWM`, in KiB.
-fn highest_resident() -> Result<u64> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }

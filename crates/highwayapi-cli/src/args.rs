@@ -1,6 +1,7 @@
 //! What can be typed. Flags carry the names of the API's fields, and their defaults and allowed values come from the
 //! contract.
 
+pub(crate) mod batch;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 
@@ -23,13 +24,16 @@ Environment:
   HIGHWAY_REQUESTS_PER_MINUTE
                     how many a process may send in a minute, if not 50; see --requests-per-minute
   HIGHWAY_STATE     folder of the record of all paid work; else ~/.local/state/highway
+  HIGHWAY_NATS_CREDS, HIGHWAY_NATS_NKEY, HIGHWAY_NATS_CA, HIGHWAY_NATS_USER, HIGHWAY_NATS_PASSWORD
+                    with --store nats://…: files, or user and password
 
 Exit codes:
   0  done
   1  failed
   2  wrong usage or bad input; nothing was charged
   3  whether the submit was charged is unknown; decide with `highway resolve`
-  4  not finished, or at work in another process; take it up again with `highway resume`
+  4  not finished, at work in another process, or stopped at a cap; take it up again with `highway resume` or
+     `highway batch resume`
   5  the key is not accepted, or the account has no balance
   6  the video is made and paid for but could not be fetched; `highway resume` tries again";
 
@@ -39,6 +43,9 @@ Exit codes:
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Where the record is, if not in HIGHWAY_STATE: a folder, or for many machines nats://HOST:4222 with a NATS server
+    #[arg(long, global = true, value_name = "PLACE")]
+    pub(crate) store: Option<String>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -63,15 +70,18 @@ pub(crate) enum Command {
     Resolve(Resolve),
     /// Checks clips against what stands in their .json
     Verify(Verify),
+    /// Makes the clips of a manifest, ten or ten thousand
+    Batch(batch::Batch),
+    /// Works on what others have planned, beside them
+    Worker(batch::Worker),
     /// Serves the API on this machine, with real videos, without key or bill
     #[cfg(feature = "sandbox")]
     Sandbox(Serve),
 }
 
 impl Command {
-    /// What a hint must repeat to reach the same service.
-    pub(crate) fn service_flags(&self) -> String {
-        let service = match self {
+    fn service(&self) -> Option<&Service> {
+        Some(match self {
             Self::Generate(generate) => &generate.service,
             Self::Submit(submit) => &submit.service,
             Self::Wait(wait) => &wait.service,
@@ -79,11 +89,23 @@ impl Command {
             Self::Resume(resume) => &resume.service,
             Self::Adopt(adopt) => &adopt.service,
             Self::Resolve(resolve) => &resolve.service,
-            Self::Tasks(_) | Self::Show(_) | Self::Verify(_) => return String::new(),
+            Self::Worker(worker) => &worker.service,
+            Self::Batch(batch) => batch.command.service()?,
+            Self::Tasks(_) | Self::Show(_) | Self::Verify(_) => return None,
             #[cfg(feature = "sandbox")]
-            Self::Sandbox(_) => return String::new(),
-        };
-        service.base_url.as_ref().map(|url| format!(" --base-url {url}")).unwrap_or_default()
+            Self::Sandbox(_) => return None,
+        })
+    }
+
+    /// What a hint must repeat to reach the same service.
+    pub(crate) fn service_flags(&self) -> String {
+        let url = self.service().and_then(|service| service.base_url.as_ref());
+        url.map(|url| format!(" --base-url {url}")).unwrap_or_default()
+    }
+
+    /// What was typed of the budget of requests.
+    pub(crate) fn requests_per_minute(&self) -> Option<u32> {
+        self.service()?.requests_per_minute
     }
 
     /// Whether this process is to be the service, too.
@@ -91,6 +113,8 @@ impl Command {
         match self {
             #[cfg(feature = "sandbox")]
             Self::Generate(generate) => generate.sandbox,
+            #[cfg(feature = "sandbox")]
+            Self::Batch(batch::Batch { command: batch::BatchCommand::Run(run) }) => run.sandbox,
             #[cfg(feature = "sandbox")]
             Self::Sandbox(_) => true,
             _ => false,
@@ -109,6 +133,8 @@ impl Command {
             Self::Adopt(adopt) => adopt.json,
             Self::Resolve(resolve) => resolve.json,
             Self::Verify(verify) => verify.json,
+            Self::Batch(batch) => batch.command.json(),
+            Self::Worker(worker) => worker.json,
             #[cfg(feature = "sandbox")]
             Self::Sandbox(serve) => match &serve.recording.command {
                 Some(RecordingCommand::Drift(drift)) => drift.json,

@@ -12,10 +12,10 @@ use crate::hint::highway;
 use crate::say;
 use crate::show::{charged, near, plain};
 
-const FAILED: u8 = 1;
+pub(crate) const FAILED: u8 = 1;
 const BAD_INPUT: u8 = 2;
-const CHARGE_UNKNOWN: u8 = 3;
-const STILL_RUNNING: u8 = 4;
+pub(crate) const CHARGE_UNKNOWN: u8 = 3;
+pub(crate) const STILL_RUNNING: u8 = 4;
 const ACCOUNT: u8 = 5;
 const NOT_FETCHED: u8 = 6;
 
@@ -27,6 +27,12 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     }
     say::err("\ncharged: no");
     ExitCode::from(BAD_INPUT)
+}
+
+/// The code of several: what asks for a decision comes first, then what can be tried again.
+pub(crate) fn worst(codes: &[u8]) -> Option<u8> {
+    let rank = |code: u8| [CHARGE_UNKNOWN, ACCOUNT, NOT_FETCHED, STILL_RUNNING].iter().position(|&one| one == code);
+    codes.iter().copied().min_by_key(|&code| rank(code).unwrap_or(4))
 }
 
 /// Why the command did not do what was asked.
@@ -129,9 +135,7 @@ impl Failure {
 
     /// More than one job came to no good end.
     pub(crate) fn several(failures: Vec<Self>) -> Self {
-        // What asks for a decision comes first, then what can be tried again.
-        let rank = |code: u8| [CHARGE_UNKNOWN, ACCOUNT, NOT_FETCHED, STILL_RUNNING].iter().position(|&one| one == code);
-        let code = failures.iter().map(|failure| failure.code).min_by_key(|&code| rank(code).unwrap_or(4));
+        let code = worst(&failures.iter().map(|failure| failure.code).collect::<Vec<_>>());
         let charged = failures.iter().map(|failure| failure.charged).max_by_key(|charged| match charged {
             Charged::No => 0,
             Charged::Yes => 1,
@@ -149,6 +153,26 @@ impl Failure {
         }
         several.hints.dedup();
         several
+    }
+
+    /// Not every item of a batch came to a good end. What the batch has cost is told before.
+    pub(crate) fn of_batch(code: u8, text: impl Into<String>, causes: Vec<String>) -> Self {
+        let charged = if code == CHARGE_UNKNOWN { Charged::Unknown } else { Charged::Yes };
+        Self { causes, ..Self::new(code, text, charged) }
+    }
+
+    /// Names one more way out.
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    pub(crate) fn code(&self) -> u8 {
+        self.code
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     /// The sandbox of this one command ends with it: there is nothing to take up again, and nothing was billed.

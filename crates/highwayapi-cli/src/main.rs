@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod batch;
 mod exit;
 mod frames;
 mod hint;
@@ -43,7 +44,8 @@ fn main() -> ExitCode {
         }
     };
     let json = args.command.json();
-    hint::set_flags(args.command.service_flags());
+    hint::set_flags(args.command.service_flags(), args.store.as_deref());
+    service::keep_at(args.store.clone(), args.command.requests_per_minute());
     let done = runtime.block_on(run(args));
     // A poll that hangs must not keep the process.
     runtime.shutdown_background();
@@ -54,6 +56,9 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<(), Failure> {
+    if args.store.is_some() && args.command.has_sandbox() {
+        return Err(Failure::bad_input("store: a sandbox of one command has a record of its own, which ends with it"));
+    }
     match args.command {
         Command::Generate(generate) => steps::generate(generate).await,
         Command::Submit(submit) => steps::submit(submit).await,
@@ -65,6 +70,8 @@ async fn run(args: Args) -> Result<(), Failure> {
         Command::Adopt(adopt) => steps::adopt(adopt).await,
         Command::Resolve(resolve) => resolve::resolve(resolve).await,
         Command::Verify(verify) => show::check(verify).await,
+        Command::Batch(batch) => batch::batch(batch.command).await,
+        Command::Worker(worker) => batch::work(worker).await,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(serve) => sandbox::serve(serve).await,
     }

@@ -8,7 +8,7 @@ use highwayapi_jobs::{Jobs, SqliteStore};
 use highwayapi_sandbox::{Builder, Clock, Sandbox, Script};
 use serde_json::json;
 
-use crate::args::{Clockwork, FaultFlags, Generate, Serve};
+use crate::args::{Clockwork, FaultFlags, Serve};
 use crate::exit::{Failure, whole};
 use crate::interrupt::Interrupts;
 use crate::{recording, say};
@@ -19,10 +19,10 @@ pub(crate) async fn start() -> Result<Sandbox, Failure> {
 }
 
 /// With a record that ends with the sandbox. Asks more often than a service on the network would like.
-pub(crate) fn jobs(sandbox: &Sandbox, args: &Generate) -> Result<Jobs, Failure> {
+pub(crate) fn jobs(sandbox: &Sandbox, timeout: Duration, idle_timeout: Duration) -> Result<Jobs, Failure> {
     let interval = Duration::from_millis(100)..=Duration::from_millis(500);
     let builder = Client::builder(sandbox.api_key()).base_url(sandbox.base_url()).poll_interval(interval);
-    let builder = builder.wait_timeout(args.limit.timeout).idle_timeout(args.service.idle_timeout);
+    let builder = builder.wait_timeout(timeout).idle_timeout(idle_timeout);
     Ok(Jobs::with_store(builder.build()?, SqliteStore::in_memory()?))
 }
 

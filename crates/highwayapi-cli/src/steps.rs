@@ -27,7 +27,7 @@ pub(crate) async fn generate(args: Generate) -> Result<(), Failure> {
     #[cfg(feature = "sandbox")]
     if args.sandbox {
         let sandbox = crate::sandbox::start().await?;
-        let jobs = crate::sandbox::jobs(&sandbox, &args)?;
+        let jobs = crate::sandbox::jobs(&sandbox, args.limit.timeout, args.service.idle_timeout)?;
         return make(&jobs, &request, args, &interrupts).await.map_err(Failure::in_sandbox);
     }
     let jobs = service::jobs(&args.service, Some(args.limit.timeout)).await?;

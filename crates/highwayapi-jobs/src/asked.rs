@@ -82,7 +82,7 @@ impl Picture {
         }
     }
 
-    fn new(frame: &Frame) -> io::Result<Self> {
+    pub(crate) fn new(frame: &Frame) -> io::Result<Self> {
         Ok(match (frame.reader(), frame.kind(), frame.dimensions()) {
             (Some(reader), Some(kind), Some((width, height))) => {
                 let (sha256, size) = hash(reader?)?;

@@ -8,6 +8,7 @@ use highwayapi::{Charged, TaskId};
 
 use crate::job::{Job, JobId};
 use crate::state::Event;
+use crate::store::Begun;
 
 /// What calls of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -112,6 +113,15 @@ impl Error {
     pub(crate) fn over(job: &Job, more: &str) -> Self {
         let why = job.reason.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
         Self::new(Kind::State, job.charged(), format!("job {} is {}{why}{more}", job.id, job.state)).about(job)
+    }
+
+    /// It was not sent, although its turn had come.
+    pub(crate) fn not_begun(job: &Job, begun: &Begun) -> Self {
+        match begun {
+            Begun::Same(other) => Self::over(job, &format!("; the same was submitted as job {}", other.id)),
+            Begun::Cancelled => Self::over(job, ", and its batch is cancelled"),
+            _ => Self::over(job, "; sent, it would pass what its batch may cost"),
+        }
     }
 
     pub(crate) fn not_fetched(job: &Job, problems: Vec<Problem>) -> Self {

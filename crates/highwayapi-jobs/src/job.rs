@@ -9,6 +9,7 @@ use highwayapi::{Charged, TaskId};
 use serde::{Deserialize, Serialize};
 
 use crate::asked::{Asked, Fingerprint, Pictures};
+use crate::batch::{Item, Money};
 use crate::error::{Error, Result};
 use crate::state::{Event, State};
 use crate::target::Replaceable;
@@ -24,7 +25,12 @@ impl JobId {
     const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
     pub(crate) fn new() -> Self {
-        Self((0..8).map(|_| char::from(Self::ALPHABET[fastrand::usize(..Self::ALPHABET.len())])).collect())
+        Self::from_bits(fastrand::u64(..))
+    }
+
+    /// The last forty of them, five a letter.
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        Self((0..8).map(|at| char::from(Self::ALPHABET[(bits >> (5 * at) & 31) as usize])).collect())
     }
 
     /// As text.
@@ -60,6 +66,15 @@ pub struct Job {
     pub state: State,
     /// Base URL of the service that it was sent to.
     pub service: String,
+    /// What it is in a batch, if it is of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<Item>,
+    /// What its user says that it costs, if it is of a batch and that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Money>,
+    /// Whether its user wants it sent although the same may have been paid for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
     /// What makes it the same as another; none for an adopted task, of which only the id is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
@@ -75,7 +90,7 @@ pub struct Job {
     /// Files that it may replace.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaces: Vec<Replaceable>,
-    /// How often it was sent: more than once only by the user's word.
+    /// How often it was sent and may have been accepted: more than once only by the user's word; 0 while it is planned.
     pub attempt: u32,
     /// The task at the service, from the answer to the submit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -121,18 +136,22 @@ pub struct Clip {
 }
 
 impl Job {
+    /// One that is planned.
     pub(crate) fn new(service: &str) -> Self {
         let now = SystemTime::now();
         Self {
             id: JobId::new(),
-            state: State::Intent,
+            state: State::Planned,
             service: service.to_owned(),
+            item: None,
+            price: None,
+            again: false,
             fingerprint: None,
             asked: None,
             pictures: None,
             output: None,
             replaces: Vec::new(),
-            attempt: 1,
+            attempt: 0,
             task_id: None,
             reason: None,
             seed_used: None,
@@ -151,16 +170,19 @@ impl Job {
     ///
     /// When this cannot happen to a job in its state.
     pub(crate) fn apply(&mut self, event: Event, reason: Option<String>) -> Result<()> {
-        let next = self.state.after(event).ok_or_else(|| Error::state(self, event))?;
+        // What became of an earlier attempt is still open: such a job is never as good as unsent.
+        let open = event == Event::PutOff && self.attempt > 1;
+        let next = self.state.after(event).filter(|_| !open).ok_or_else(|| Error::state(self, event))?;
         if next != self.state {
             self.changed_at = SystemTime::now();
         }
         match event {
             Event::Accepted => self.accepted_at = Some(self.changed_at),
-            Event::SubmitAgain => {
+            Event::Begun | Event::SubmitAgain => {
                 self.attempt += 1;
                 (self.submitted_at, self.accepted_at) = (self.changed_at, None);
             }
+            Event::PutOff => self.attempt = self.attempt.saturating_sub(1),
             _ => {}
         }
         (self.state, self.reason) = (next, reason);
@@ -172,8 +194,14 @@ impl Job {
         match (self.state, &self.task_id) {
             // Given up, and known to have been accepted.
             (State::Dropped, Some(_)) => Charged::Yes,
+            (State::Dropped, None) if self.attempt == 0 => Charged::No,
             _ => self.state.charged(),
         }
+    }
+
+    /// Whether the same request, sent again, would or might be paid for a second time.
+    pub fn is_paid(&self) -> bool {
+        self.state.is_paid() && self.charged() != Charged::No
     }
 
     /// Whether what is there now was there when its user allowed to replace it.
@@ -181,8 +209,8 @@ impl Job {
         self.replaces.iter().any(|replaceable| replaceable.is_still(file))
     }
 
-    /// How many videos were asked for; of an adopted task nobody knows.
-    pub(crate) fn samples(&self) -> usize {
+    /// How many videos were asked for; of an adopted task nobody knows, and it counts as one.
+    pub fn samples(&self) -> usize {
         self.asked.as_ref().map_or(1, Asked::samples)
     }
 }

@@ -1,8 +1,8 @@
 //! The record with a client: what is begun, taken up, taken in and resolved. Working a job through is in `work.rs`.
 
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
-use std::pin::Pin;
+use std::path::PathBuf;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::job::{Job, JobId};
 use crate::ledger::{Holding, Ledger};
 use crate::state::{Event, State};
-use crate::store::{Added, Hold, Store};
+use crate::store::{Added, Begun, Hold, Store, Which};
 use crate::target::{self, absolute};
 use crate::work::{HeldJob, Step};
 
@@ -115,6 +115,7 @@ impl Jobs {
         // So that of several who take it in at once one adds it.
         job.fingerprint = Some(Fingerprint::of_task(service, task_id));
         job.task_id = Some(task_id.clone());
+        job.apply(Event::Begun, None)?;
         job.apply(Event::Accepted, None)?;
         match self.ledger.store.add(&job, false).await? {
             Added::New(hold) => Ok(self.held(hold, job)),
@@ -157,20 +158,25 @@ impl Jobs {
             return Err(Error::input(format!("job {id} was adopted: what was asked for is not known here")));
         };
         let request = blocking(move || pictures.request(&asked)).await??;
-        job.held.apply(Event::SubmitAgain, None).await?;
-        job.send(&request, Box::pin(stop), &mut |_| {}).await?;
+        let (mut attempts, mut stop) = (self.client.attempts(&request), pin!(stop));
+        match job.begin(&mut attempts, Event::SubmitAgain, true, &mut stop).await {
+            Ok(Begun::Yes) => {}
+            Ok(begun) => return Err(Error::not_begun(job.job(), &begun)),
+            Err(error) => return Err(Error::unresolved(job.job()).with_source(error)),
+        }
+        job.send_until_taken(&mut attempts, true, &mut stop, &mut |_| {}).await?;
         Ok(job)
     }
 
     /// Tells the client how long the last jobs ran, once, before it waits for the first.
     pub(crate) async fn teach(&self) {
         let teach = async || {
-            let entries = self.ledger.store.jobs().await.unwrap_or_default();
-            let ran = |job: &Job| Some((job.asked.as_ref()?.options.clone(), Duration::from_millis(job.run_ms?)));
+            let entries = self.ledger.store.jobs(Which::Ran(LESSONS)).await.unwrap_or_default();
             let here = entries.into_iter().map(|entry| entry.job).filter(|job| job.service == self.client.base_url());
-            let mut lessons: Vec<_> = here.filter_map(|job| ran(&job)).collect();
-            for (options, run_time) in lessons.drain(lessons.len().saturating_sub(LESSONS)..) {
-                self.client.learn(&options, run_time);
+            for job in here {
+                if let (Some(asked), Some(run_ms)) = (&job.asked, job.run_ms) {
+                    self.client.learn(&asked.options, Duration::from_millis(run_ms));
+                }
             }
         };
         self.taught.get_or_init(teach).await;
@@ -182,13 +188,14 @@ impl Jobs {
 
     /// Whether no other job's video is on its way to the same place.
     async fn is_free(&self, job: &Job, again: bool) -> Result<()> {
-        let open = |other: &Job| other.state.is_unfinished() || other.state == State::Intent;
+        let Some(output) = &job.output else { return Ok(()) };
+        let open = |other: &Job| other.state.is_unfinished() || matches!(other.state, State::Planned | State::Intent);
         let another = |other: &Job| again || other.fingerprint != job.fingerprint;
-        let there = |other: &Job| other.output == job.output && another(other) && open(other);
-        match self.list().await?.into_iter().map(|entry| entry.job).find(there) {
+        let there = self.those(Which::Output(output)).await?.into_iter().map(|entry| entry.job);
+        match there.into_iter().find(|other| another(other) && open(other)) {
             Some(other) => Err(Error::input(format!(
                 "output: {} is where the video of job {} goes; choose another name",
-                job.output.as_deref().unwrap_or(Path::new("")).display(),
+                output.display(),
                 other.id
             ))),
             None => Ok(()),
@@ -197,8 +204,9 @@ impl Jobs {
 
     /// The job of the same request, if it was or may have been paid for.
     async fn same(&self, job: &Job) -> Result<Option<JobId>> {
-        let is = |other: &Job| other.fingerprint == job.fingerprint && other.state.is_paid();
-        Ok(self.list().await?.into_iter().rev().map(|entry| entry.job).find(is).map(|same| same.id))
+        let Some(fingerprint) = &job.fingerprint else { return Ok(None) };
+        let there = self.those(Which::Same(fingerprint)).await?.into_iter().rev().map(|entry| entry.job);
+        Ok(there.into_iter().find(Job::is_paid).map(|same| same.id))
     }
 
     /// Takes up what was paid for before; `None` if it was not, or was forgotten in between.
@@ -209,16 +217,16 @@ impl Jobs {
         };
         match held.job().state {
             State::Unknown => Err(Error::unresolved(held.job())),
-            State::Dropped => Err(Error::over(held.job(), ", and may have been paid for")),
-            state => Ok(state.is_paid().then(|| held.earlier())),
+            State::Dropped if held.job().is_paid() => Err(Error::over(held.job(), ", and may have been paid for")),
+            _ => Ok(held.job().is_paid().then(|| held.earlier())),
         }
     }
 
     async fn of_task(&self, task_id: &TaskId) -> Result<Option<Job>> {
         let service = self.client.base_url();
-        let same = |job: &Job| job.task_id.as_ref() == Some(task_id) && job.service == service;
         // The newest: after one that was given up may come one that was not.
-        Ok(self.list().await?.into_iter().rev().map(|entry| entry.job).find(same))
+        let there = self.those(Which::Task(task_id)).await?.into_iter().rev().map(|entry| entry.job);
+        Ok(there.into_iter().find(|job| job.service == service))
     }
 }
 
@@ -304,19 +312,24 @@ impl<'a> Submission<'a> {
             }
         }
 
-        // Between finding the same and taking it up it may turn out not to be paid for after all.
+        let mut attempts = client.attempts(self.request);
         loop {
-            match self.jobs.ledger.store.add(&job, self.again).await? {
-                Added::New(hold) => {
-                    let mut job = self.jobs.held(hold, job);
-                    job.send(self.request, self.stop, &mut self.unrecorded).await?;
-                    return Ok(job);
-                }
-                Added::Same(same) => {
-                    if let Some(earlier) = self.jobs.earlier(&same.id).await? {
-                        return Ok(earlier);
-                    }
-                }
+            // Whoever takes up what is paid for waits for no turn.
+            let same = if self.again { None } else { self.jobs.same(&job).await? };
+            if let Some(same) = same
+                && let Some(earlier) = self.jobs.earlier(&same).await?
+            {
+                return Ok(earlier);
+            }
+            attempts.turn(&mut self.stop).await?;
+            let mut intent = job.clone();
+            intent.apply(Event::Begun, None)?;
+            intent.created_at = intent.submitted_at;
+            // Between finding the same and taking it up it may turn out not to be paid for after all.
+            if let Added::New(hold) = self.jobs.ledger.store.add(&intent, self.again).await? {
+                let mut job = self.jobs.held(hold, intent);
+                job.send_until_taken(&mut attempts, self.again, &mut self.stop, &mut self.unrecorded).await?;
+                return Ok(job);
             }
         }
     }

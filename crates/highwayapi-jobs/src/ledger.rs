@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use highwayapi::{SharedBudget, SharedTurn};
+
 use crate::error::{Error, Result};
 use crate::job::{Job, JobId};
 use crate::sqlite::SqliteStore;
 use crate::state::{Event, State};
-use crate::store::{Entry, Held, Hold, Store};
+use crate::store::{Entry, Held, Hold, Store, Which};
 
 /// The record of all jobs. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -36,9 +38,18 @@ impl Ledger {
     ///
     /// When the record cannot be read.
     pub async fn list(&self) -> Result<Vec<Entry>> {
-        let mut entries = self.store.jobs().await?;
+        self.those(Which::All).await
+    }
+
+    /// As [`Ledger::list`], only those that are asked for.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn those(&self, which: Which<'_>) -> Result<Vec<Entry>> {
+        let mut entries = self.store.jobs(which).await?;
         for entry in &mut entries {
-            if entry.job.state == State::Intent && !entry.held {
+            if !entry.held && is_left(&entry.job) {
                 match self.hold(&entry.job.id).await {
                     Ok(settled) => entry.job = settled.job.clone(),
                     // Somebody else was quicker.
@@ -56,12 +67,13 @@ impl Ledger {
     ///
     /// [`Error::is_not_found`] when there is none, [`Error::is_invalid_input`] when there is more than one.
     pub async fn find(&self, id: &str) -> Result<Entry> {
-        let mut entries = self.list().await?;
-        let is = |job: &Job| job.id.as_str() == id || job.task_id.as_ref().is_some_and(|task| task.as_str() == id);
-        if let Some(at) = entries.iter().rposition(|entry| is(&entry.job)) {
-            return Ok(entries.swap_remove(at));
+        if let Ok(task_id) = id.parse()
+            && let Some(entry) = self.those(Which::Task(&task_id)).await?.pop()
+        {
+            return Ok(entry);
         }
-        entries.retain(|entry| id.len() >= 3 && entry.job.id.as_str().starts_with(id));
+        // With less of it, most of the record may be meant.
+        let mut entries = if id.len() >= 3 { self.those(Which::Named(id)).await? } else { Vec::new() };
         match (entries.pop(), entries.len()) {
             (Some(entry), 0) => Ok(entry),
             (Some(_), more) => Err(Error::input(format!("{} jobs begin with {id}; more of it is needed", more + 1))),
@@ -71,20 +83,27 @@ impl Ledger {
         }
     }
 
+    /// The budget of requests that all who use this record share, for
+    /// [`highwayapi::ClientBuilder::shared_budget`]. `service` is the base URL.
+    pub fn budget(&self, service: &str) -> Arc<dyn SharedBudget> {
+        Arc::new(Budget { store: Arc::clone(&self.store), service: service.trim_end_matches('/').to_owned() })
+    }
+
     /// Gives a job up: it is kept in the record, and never asked after again.
     ///
     /// # Errors
     ///
-    /// [`Error::is_wrong_state`] when it is neither unknown nor unfinished.
+    /// [`Error::is_wrong_state`] when it is neither planned, unknown nor unfinished.
     pub async fn give_up(&self, id: &JobId) -> Result<Job> {
         let mut held = self.hold(id).await?;
         let was = held.job.state;
-        held.apply(Event::Dropped, Some(format!("given up by the user when it was {was}"))).await?;
+        let event = if was == State::Planned { Event::Cancelled } else { Event::Dropped };
+        held.apply(event, Some(format!("given up by the user when it was {was}"))).await?;
         Ok(held.job)
     }
 
     /// Forgets jobs that are over (downloaded, failed, refused, dropped) and have not changed for so long. What is
-    /// unfinished or unknown stays. Files stay.
+    /// unfinished or unknown stays. Files stay; pictures that the record keeps for others go where no job needs them.
     ///
     /// A request that is forgotten is paid for anew when it comes again.
     ///
@@ -104,24 +123,36 @@ impl Ledger {
                 pruned.push(*job);
             }
         }
+        self.store.forget_frames().await?;
         Ok(pruned)
     }
 
     /// Holds a job. One that was left while it was being sent is unknown from here on.
     pub(crate) async fn hold(&self, id: &JobId) -> Result<Holding> {
         match self.store.hold(id).await? {
-            Held::Yes(hold, job) => {
-                let mut held = Holding { store: Arc::clone(&self.store), hold, job: *job };
-                if held.job.state == State::Intent {
-                    let why = "the program ended while it was being sent, before an answer was seen".to_owned();
-                    held.apply(Event::HolderGone, Some(why)).await?;
-                }
-                Ok(held)
-            }
+            Held::Yes(hold, job) => self.holding(hold, *job).await,
             Held::ByAnother(job) => Err(Error::busy(&job)),
             Held::NotFound => Err(Error::not_found(format!("there is no job {id} in the record"))),
         }
     }
+
+    /// A job that is held, as it is now that whoever had it is gone.
+    pub(crate) async fn holding(&self, hold: Hold, job: Job) -> Result<Holding> {
+        let mut held = Holding { store: Arc::clone(&self.store), hold, job };
+        if is_left(&held.job) {
+            let (event, why) = match held.job.state {
+                State::Planned => (Event::Refused, "the program ended before it was sent"),
+                _ => (Event::HolderGone, "the program ended while it was being sent, before an answer was seen"),
+            };
+            held.apply(event, Some(why.to_owned())).await?;
+        }
+        Ok(held)
+    }
+}
+
+/// Whether nobody but its holder would ever have gone on with it: it was being sent, or waited to be sent again.
+fn is_left(job: &Job) -> bool {
+    job.state == State::Intent || (job.state == State::Planned && job.item.is_none())
 }
 
 /// Nothing is to be done or decided any more, and has not been for so long.
@@ -129,6 +160,30 @@ fn is_over(job: &Job, unchanged_for: Duration) -> bool {
     let age = SystemTime::now().duration_since(job.changed_at).unwrap_or_default();
     let over = matches!(job.state, State::Downloaded | State::Failed | State::Refused | State::Dropped);
     over && age >= unchanged_for
+}
+
+/// The turns of a store, as a client asks for them.
+#[derive(Debug)]
+struct Budget {
+    store: Arc<dyn Store>,
+    service: String,
+}
+
+impl SharedBudget for Budget {
+    fn turn(&self) -> SharedTurn<'_> {
+        Box::pin(async { Ok(self.store.turn(&self.service).await?) })
+    }
+
+    fn leave_alone(&self, pause: Duration) {
+        let (store, service) = (Arc::clone(&self.store), self.service.clone());
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if let Err(error) = store.hold_off(&service, pause).await {
+                    tracing::warn!(%error, "others could not be told that the service asked for a pause");
+                }
+            });
+        }
+    }
 }
 
 /// A job that is held, and the record to write it to.

@@ -25,13 +25,17 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod asked;
+pub mod batch;
 mod clips;
 mod error;
 mod job;
 mod jobs;
 mod ledger;
+#[cfg(feature = "nats")]
+mod nats;
 mod place;
 mod publish;
+mod send;
 mod sidecar;
 mod sqlite;
 mod state;
@@ -41,14 +45,17 @@ mod time;
 mod work;
 
 pub use asked::{Asked, Fingerprint, Picture, Pictures};
+pub use batch::{Batch, BatchId, Caps, Item, Money, Price, PriceTable, Spent, Tally, newest};
 pub use error::{Error, Problem, Result};
 pub use job::{Clip, Job, JobId};
 pub use jobs::{Jobs, Submission};
 pub use ledger::Ledger;
+#[cfg(feature = "nats")]
+pub use nats::{NatsOptions, NatsStore};
 pub use place::state_folder;
 pub use sidecar::{Sidecar, verify};
 pub use sqlite::SqliteStore;
 pub use state::{Event, State};
-pub use store::{Added, Entry, Held, Hold, Pending, Store};
+pub use store::{Added, Begun, Claim, Entry, Held, Hold, Pending, Store, Which};
 pub use target::{Replaceable, clip_path};
 pub use work::{HeldJob, Step};

@@ -1,5 +1,6 @@
 //! The record in one SQLite file.
 
+mod calls;
 mod process;
 
 use std::collections::HashMap;
@@ -11,16 +12,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, Row, Transaction, TransactionBehavior};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
-use crate::job::{Job, JobId};
-use crate::store::{Added, Entry, Held, Hold, Pending, Store};
+use crate::job::JobId;
+use crate::store::{Hold, Pending};
 use process::Process;
 
 /// The steps from an empty file to what this version reads; a file's `user_version` counts those it has behind it. None
 /// is ever changed: what is to be different is a further step.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE jobs (
         id TEXT PRIMARY KEY NOT NULL,
         -- The process and the hold that works on it.
@@ -31,7 +35,20 @@ const MIGRATIONS: &[&str] = &["
         fingerprint TEXT AS (job ->> '$.fingerprint')
     ) STRICT;
     CREATE INDEX jobs_by_fingerprint ON jobs (fingerprint);
-"];
+",
+    "
+    ALTER TABLE jobs ADD COLUMN task_id TEXT AS (job ->> '$.task_id');
+    ALTER TABLE jobs ADD COLUMN output TEXT AS (job ->> '$.output');
+    ALTER TABLE jobs ADD COLUMN run_ms INTEGER AS (job ->> '$.run_ms');
+    ALTER TABLE jobs ADD COLUMN batch TEXT AS (job ->> '$.item.batch');
+    ALTER TABLE jobs ADD COLUMN item TEXT AS (job ->> '$.item.id');
+    ALTER TABLE jobs ADD COLUMN number INTEGER AS (job ->> '$.item.number');
+    CREATE INDEX jobs_by_task ON jobs (task_id);
+    CREATE INDEX jobs_by_output ON jobs (output);
+    CREATE INDEX jobs_by_batch ON jobs (batch, state, number);
+    CREATE TABLE batches (id TEXT PRIMARY KEY NOT NULL, batch TEXT NOT NULL) STRICT;
+",
+];
 
 /// How long a process waits for others to finish their writing.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -125,97 +142,6 @@ impl fmt::Debug for SqliteStore {
     }
 }
 
-impl Store for SqliteStore {
-    fn add<'a>(&'a self, job: &'a Job, again: bool) -> Pending<'a, Added> {
-        let job = job.clone();
-        self.call(move |shared| {
-            let text = shared.text(&job)?;
-            let hold = shared.new_hold(&job.id);
-            let same = shared.write(|transaction| {
-                if let (Some(fingerprint), false) = (&job.fingerprint, again) {
-                    let same = "SELECT job FROM jobs WHERE fingerprint = ? ORDER BY rowid DESC";
-                    for row in transaction.prepare(same)?.query_map([fingerprint.as_str()], job_of)? {
-                        let row = row?;
-                        if row.state.is_paid() {
-                            return Ok(Some(row));
-                        }
-                    }
-                }
-                let new = "INSERT INTO jobs (id, holder, job) VALUES (?, ?, ?)";
-                transaction.execute(new, params![job.id.as_str(), hold.token(), text])?;
-                Ok(None)
-            })?;
-            Ok(match same {
-                Some(job) => Added::Same(Box::new(job)),
-                None => Added::New(hold),
-            })
-        })
-    }
-
-    fn hold<'a>(&'a self, id: &'a JobId) -> Pending<'a, Held> {
-        let id = id.clone();
-        self.call(move |shared| {
-            let hold = shared.new_hold(&id);
-            let found = shared.write(|transaction| {
-                let held = "SELECT job, holder FROM jobs WHERE id = ?";
-                let found = transaction.query_row(held, [id.as_str()], |row| Ok((job_of(row)?, row.get(1)?)));
-                let Some((job, holder)): Option<(Job, Option<String>)> = found.optional()? else { return Ok(None) };
-                if holder.is_some_and(|holder| shared.is_held(&holder)) {
-                    return Ok(Some((job, false)));
-                }
-                let take = "UPDATE jobs SET holder = ? WHERE id = ?";
-                transaction.execute(take, [hold.token(), id.as_str()])?;
-                Ok(Some((job, true)))
-            })?;
-            Ok(match found {
-                Some((job, true)) => Held::Yes(hold, Box::new(job)),
-                Some((job, false)) => Held::ByAnother(Box::new(job)),
-                None => Held::NotFound,
-            })
-        })
-    }
-
-    fn save<'a>(&'a self, hold: &'a Hold, job: &'a Job) -> Pending<'a, ()> {
-        let (grip, job) = (self.0.grip(hold), job.clone());
-        self.call(move |shared| {
-            let Some(grip) = grip else { return Err(shared.not_held()) };
-            let text = shared.text(&job)?;
-            let save = "UPDATE jobs SET job = ? WHERE id = ? AND holder = ?";
-            let saved =
-                shared.write(|transaction| transaction.execute(save, [&text, grip.id.as_str(), &grip.token]))?;
-            if saved == 1 { Ok(()) } else { Err(shared.not_held()) }
-        })
-    }
-
-    fn jobs(&self) -> Pending<'_, Vec<Entry>> {
-        self.call(|shared| {
-            // One statement reads one state, whoever writes meanwhile.
-            let read = || {
-                let connection = lock(&shared.connection);
-                let mut all = connection.prepare("SELECT job, holder FROM jobs ORDER BY rowid")?;
-                let rows = all.query_map([], |row| Ok((job_of(row)?, row.get(1)?)))?;
-                rows.collect::<rusqlite::Result<Vec<(Job, Option<String>)>>>()
-            };
-            let rows = read().map_err(|error| failed(&shared.place, error))?;
-            let entry = |(job, holder): (Job, Option<String>)| {
-                Entry::new(job, holder.is_some_and(|holder| shared.is_held(&holder)))
-            };
-            Ok(rows.into_iter().map(entry).collect())
-        })
-    }
-
-    fn remove(&self, hold: Hold) -> Pending<'_, ()> {
-        let grip = self.0.grip(&hold);
-        self.call(move |shared| {
-            let Some(grip) = grip else { return Err(shared.not_held()) };
-            let remove = "DELETE FROM jobs WHERE id = ? AND holder = ?";
-            let removed = shared.write(|transaction| transaction.execute(remove, [grip.id.as_str(), &grip.token]))?;
-            drop(hold);
-            if removed == 1 { Ok(()) } else { Err(shared.not_held()) }
-        })
-    }
-}
-
 impl Shared {
     /// One transaction, begun as a writer: a reader that turns into one may find that another was quicker.
     fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
@@ -229,10 +155,10 @@ impl Shared {
         done.map_err(|error| failed(&self.place, error))
     }
 
-    fn text(&self, job: &Job) -> Result<String> {
-        serde_json::to_string(job).map_err(|error| {
-            Error::store(format!("job {} cannot be written down; is a file's name no Unicode?", job.id))
-                .with_source(error)
+    /// A job or a batch as it is written.
+    fn text(&self, what: &impl Serialize, name: impl fmt::Display) -> Result<String> {
+        serde_json::to_string(what).map_err(|error| {
+            Error::store(format!("{name} cannot be written down; is a file's name no Unicode?")).with_source(error)
         })
     }
 
@@ -279,7 +205,8 @@ impl Drop for Grip {
     }
 }
 
-fn job_of(row: &Row<'_>) -> rusqlite::Result<Job> {
+/// What stands in a row as JSON, in its first column.
+fn read<T: DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<T> {
     let text: String = row.get(0)?;
     serde_json::from_str(&text)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))
@@ -363,7 +290,9 @@ fn make_private(folder: &Path, file: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::Job;
     use crate::state::State;
+    use crate::store::{Added, Store, Which};
 
     fn folder() -> tempfile::TempDir {
         tempfile::tempdir().expect("a folder")
@@ -396,7 +325,7 @@ mod tests {
         while store.0.is_held(&token) {
             thread::yield_now();
         }
-        assert_eq!(store.jobs().await.expect("jobs")[0].job.state, State::Submitted);
+        assert_eq!(store.jobs(Which::All).await.expect("jobs")[0].job.state, State::Submitted);
     }
 
     #[tokio::test]
@@ -410,7 +339,7 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(version(&more) as usize, MIGRATIONS.len() + 2);
         }
-        let jobs = store.jobs().await.expect("jobs");
+        let jobs = store.jobs(Which::All).await.expect("jobs");
         let note: String =
             store.0.write(|file| file.query_row("SELECT note FROM jobs", [], |row| row.get(0))).expect("a note");
         assert_eq!(
@@ -442,7 +371,7 @@ mod tests {
         assert_eq!(error.to_string(), format!("the disk is full: the record {} cannot be written", place.display()));
         lock(&store.0.connection).pragma_update(None, "max_page_count", 1_000_000).expect("no limit");
         drop(add(&store, "x".repeat(100_000)).await.expect("room again"));
-        assert_eq!(store.jobs().await.expect("jobs").len(), 2);
+        assert_eq!(store.jobs(Which::All).await.expect("jobs").len(), 2);
     }
 
     #[tokio::test]

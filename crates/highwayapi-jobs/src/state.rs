@@ -1,9 +1,10 @@
 //! The states of a job and every way from one to another. Nothing else in this crate decides what may follow on what.
 //!
 //! ```text
-//! intent ──▶ submitted ──▶ succeeded ──▶ downloaded
+//! planned ──▶ intent ──▶ submitted ──▶ succeeded ──▶ downloaded
 //!
-//! intent      accepted ▶ submitted    refused ▶ refused
+//! planned     begun ▶ intent          cannot be sent ▶ refused      cancelled ▶ dropped
+//! intent      accepted ▶ submitted    refused ▶ refused             refused for now ▶ planned
 //!             answer lost, sender gone, or refused a second time ▶ unknown
 //! submitted   succeeded ▶ succeeded   failed ▶ failed
 //! succeeded   all fetched ▶ downloaded
@@ -18,8 +19,8 @@
 //!
 //! What was sent again and is refused this time goes back to unknown: what became of the time before is still open.
 //!
-//! A POST is sent on entering `intent` and never otherwise. Two things lead there: a new job, and [`Event::SubmitAgain`],
-//! which no program causes by itself.
+//! A POST is sent on entering `intent` and never otherwise. Two things lead there: a job of which no POST can have been
+//! accepted (a new one, or [`Event::Begun`]), and [`Event::SubmitAgain`], which no program causes by itself.
 
 use std::fmt;
 
@@ -31,6 +32,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum State {
+    /// Written down to be sent later. Nothing was sent, or what was is known not to have been taken; nothing was charged.
+    Planned,
     /// About to be sent, or being sent: written down before the first byte.
     Intent,
     /// Accepted and paid for; its task id is known.
@@ -53,10 +56,16 @@ pub enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Event {
+    /// It is about to be sent.
+    Begun,
+    /// It was never sent, and will not be.
+    Cancelled,
     /// The submit was answered with a task id.
     Accepted,
     /// The submit cost nothing: refused, or never sent.
     Refused,
+    /// The submit was not taken and cost nothing; another time it may be.
+    PutOff,
     /// The submit cost nothing, but the one before it, whose answer was lost, may have.
     RefusedAgain,
     /// The submit was sent and its answer was lost or makes no sense.
@@ -82,6 +91,7 @@ pub enum Event {
 impl State {
     /// All of them, in the order in which a job goes through them.
     pub const ALL: &[Self] = &[
+        Self::Planned,
         Self::Intent,
         Self::Submitted,
         Self::Succeeded,
@@ -96,8 +106,13 @@ impl State {
     pub const fn after(self, event: Event) -> Option<Self> {
         use Event as E;
         Some(match (self, event) {
+            (Self::Planned, E::Begun) => Self::Intent,
+            (Self::Planned, E::Refused) => Self::Refused,
+            (Self::Planned, E::Cancelled) => Self::Dropped,
+
             (Self::Intent, E::Accepted) => Self::Submitted,
             (Self::Intent, E::Refused) => Self::Refused,
+            (Self::Intent, E::PutOff) => Self::Planned,
             (Self::Intent, E::RefusedAgain | E::AnswerLost | E::HolderGone) => Self::Unknown,
 
             (Self::Submitted | Self::Failed, E::Succeeded) => Self::Succeeded,
@@ -119,15 +134,16 @@ impl State {
         matches!(self, Self::Submitted | Self::Succeeded)
     }
 
-    /// Whether the same request, sent again, would or might be paid for a second time: always, unless it was refused.
+    /// Whether the same request, sent again, would or might be paid for a second time: always, unless it was refused or
+    /// is yet to be sent.
     pub const fn is_paid(self) -> bool {
-        !matches!(self, Self::Refused)
+        !matches!(self, Self::Planned | Self::Refused)
     }
 
     /// Whether money was spent.
     pub const fn charged(self) -> Charged {
         match self {
-            Self::Refused => Charged::No,
+            Self::Planned | Self::Refused => Charged::No,
             Self::Submitted | Self::Succeeded | Self::Downloaded => Charged::Yes,
             Self::Intent | Self::Failed | Self::Unknown | Self::Dropped => Charged::Unknown,
         }
@@ -137,6 +153,7 @@ impl State {
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::Planned => "planned",
             Self::Intent => "intent",
             Self::Submitted => "submitted",
             Self::Succeeded => "succeeded",
@@ -155,9 +172,12 @@ mod tests {
 
     use super::{Event, State};
 
-    const EVENTS: [Event; 12] = [
+    const EVENTS: [Event; 15] = [
+        Event::Begun,
+        Event::Cancelled,
         Event::Accepted,
         Event::Refused,
+        Event::PutOff,
         Event::RefusedAgain,
         Event::AnswerLost,
         Event::HolderGone,
@@ -178,8 +198,12 @@ mod tests {
             EVENTS.iter().filter_map(after)
         });
         let expected = "\
+planned Begun intent
+planned Cancelled dropped
+planned Refused refused
 intent Accepted submitted
 intent Refused refused
+intent PutOff planned
 intent RefusedAgain unknown
 intent AnswerLost unknown
 intent HolderGone unknown
@@ -205,11 +229,14 @@ dropped TaskNamed submitted";
         fn one_post_and_one_more_for_each_time_the_user_says_so(
             events in prop::collection::vec(prop::sample::select(&EVENTS[..]), 0..60)
         ) {
-            let (mut state, mut posts, mut allowed) = (State::Intent, 1, 1);
+            let (mut state, mut posts, mut allowed) = (State::Planned, 0, 1);
             for event in events {
                 let Some(next) = state.after(event) else { continue };
-                if next == State::Intent {
-                    posts += 1;
+                match event {
+                    Event::Begun | Event::SubmitAgain => posts += 1,
+                    // The service did not take it.
+                    Event::PutOff => posts -= 1,
+                    _ => prop_assert!(next != State::Intent),
                 }
                 if event == Event::SubmitAgain {
                     allowed += 1;
@@ -223,13 +250,13 @@ dropped TaskNamed submitted";
         /// What was paid for is never taken for free, and only the user gives it up.
         #[test]
         fn what_is_paid_for_stays_so(events in prop::collection::vec(prop::sample::select(&EVENTS[..]), 0..60)) {
-            let (mut state, mut accepted) = (State::Intent, false);
+            let (mut state, mut accepted) = (State::Planned, false);
             for event in events {
                 let Some(next) = state.after(event) else { continue };
                 accepted |= event == Event::Accepted;
                 accepted &= event != Event::SubmitAgain;
-                prop_assert!(!(accepted && matches!(next, State::Refused | State::Intent)));
-                prop_assert_eq!(next == State::Dropped, event == Event::Dropped);
+                prop_assert!(!(accepted && matches!(next, State::Planned | State::Refused | State::Intent)));
+                prop_assert_eq!(next == State::Dropped, matches!(event, Event::Dropped | Event::Cancelled));
                 prop_assert!(state != State::Dropped || event == Event::TaskNamed);
                 state = next;
             }

@@ -1,13 +1,11 @@
-//! Working a job through: send, wait, fetch. Each step is on disk before the next begins, so each may be the last.
+//! Working a job through once it is sent: wait, fetch. Each step is on disk before the next begins, so each may be the last.
 
 use std::path::{Path, PathBuf};
-use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use highwayapi::{Charged, Event as TaskEvent, FirstLastFrame, Task, TaskId, TaskResult};
+use highwayapi::{Event as TaskEvent, Task, TaskResult};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
 use crate::clips::{self, bring_along, copies, is_there};
 use crate::error::{Error, Result};
@@ -16,12 +14,6 @@ use crate::jobs::{Jobs, blocking};
 use crate::ledger::Holding;
 use crate::state::{Event, State};
 use crate::target::{self, absolute, clip_path};
-
-/// How often the id of a paid task is tried to be written down.
-const ATTEMPTS: u32 = 4;
-
-/// Who waits longer for that is told the id.
-const SOON: Duration = Duration::from_secs(1);
 
 /// What happens while a job is worked through.
 #[derive(Debug)]
@@ -68,10 +60,10 @@ pub enum Step<'a> {
 /// Dropping it, or any call of it, at whatever moment loses nothing: see [`crate::Jobs::take_up`].
 #[derive(Debug)]
 pub struct HeldJob {
-    jobs: Jobs,
+    pub(crate) jobs: Jobs,
     pub(crate) held: Holding,
     /// The task, if it was submitted just now.
-    fresh: Option<Task>,
+    pub(crate) fresh: Option<Task>,
     is_new: bool,
 }
 
@@ -93,51 +85,6 @@ impl HeldJob {
     /// Whether [`crate::Jobs::submit`] sent and paid for it, or found that it had been paid for before.
     pub fn is_new(&self) -> bool {
         self.is_new
-    }
-
-    /// The one paid step. What comes of it is on disk when this returns.
-    pub(crate) async fn send(
-        &mut self,
-        request: &FirstLastFrame,
-        stop: Pin<Box<dyn Future<Output = ()> + Send + '_>>,
-        unrecorded: &mut (dyn FnMut(&TaskId) + Send),
-    ) -> Result<()> {
-        match self.jobs.client().submit_until(request, stop).await {
-            Ok(task) => {
-                let id = task.id().clone();
-                self.held.job.task_id = Some(id.clone());
-                self.fresh = Some(task);
-                self.held.job.apply(Event::Accepted, None)?;
-                let mut saving = pin!(self.save_insistently());
-                let saved = match timeout(SOON, &mut saving).await {
-                    Ok(saved) => saved,
-                    Err(_) => {
-                        unrecorded(&id);
-                        saving.await
-                    }
-                };
-                saved.map_err(|error| Error::unrecorded(&self.held.job, &id, error))
-            }
-            Err(error) => {
-                let (event, why) = match error.is_charged() {
-                    Charged::No if self.held.job.attempt == 1 => (Event::Refused, error.to_string()),
-                    Charged::No => {
-                        let why = format!("an earlier answer was never seen; sent again, it brought: {error}");
-                        (Event::RefusedAgain, why)
-                    }
-                    Charged::Yes | Charged::Unknown => (Event::AnswerLost, error.to_string()),
-                };
-                self.held.job.apply(event, Some(why))?;
-                if let Err(unsaved) = self.save_insistently().await {
-                    // It will be taken for unknown, which is safe.
-                    tracing::warn!(job = %self.held.job.id, error = %unsaved, "the end of a submit could not be written down");
-                }
-                if event == Event::RefusedAgain {
-                    return Err(Error::unresolved(&self.held.job).with_source(error));
-                }
-                Err(Error::from(error).about(&self.held.job))
-            }
-        }
     }
 
     /// Works the job through to its end: waits for the task, fetches its videos. One that is at its end already is looked
@@ -351,18 +298,5 @@ impl HeldJob {
 
     pub(crate) fn check(&self, event: Event) -> Result<()> {
         self.held.job.state.after(event).map(drop).ok_or_else(|| Error::state(&self.held.job, event))
-    }
-
-    async fn save_insistently(&self) -> Result<()> {
-        let mut attempt = 1;
-        loop {
-            match self.held.save().await {
-                Err(error) if attempt < ATTEMPTS && !error.is_not_held() => {
-                    tokio::time::sleep(Duration::from_millis(200) * attempt).await
-                }
-                done => return done,
-            }
-            attempt += 1;
-        }
     }
 }

@@ -12,8 +12,8 @@ use reqwest::redirect::Policy;
 
 use crate::error::Kind as ErrorKind;
 use crate::redact::clean;
-use crate::retry::{LONGEST_PAUSE, LONGEST_WISH, left_alone};
-use crate::schedule::{Kind, Schedule, Wish};
+use crate::retry::{LONGEST_WISH, left_alone};
+use crate::schedule::{Kind, Schedule, SharedBudget, Wish};
 use crate::{Charged, Error, Options, Result, Task, TaskId};
 
 const BASE_URL: &str = "https://api.highwayapi.ai";
@@ -41,6 +41,7 @@ pub(crate) struct Inner {
     pub(crate) wait_timeout: Duration,
     pub(crate) schedule: Schedule,
     pub(crate) submit_attempts: u32,
+    shared_budget: Option<Arc<dyn SharedBudget>>,
 }
 
 impl Client {
@@ -72,6 +73,7 @@ impl Client {
             poll_interval: Duration::from_secs(1)..=Duration::from_secs(60),
             requests_per_minute: Ok(None),
             submit_attempts: 4,
+            shared_budget: None,
         }
     }
 
@@ -92,19 +94,29 @@ impl Client {
         self.0.schedule.observe(Some(Kind::of(options)), run_time..=run_time, true);
     }
 
-    /// Waits until a request may be sent. What the service asked for is waited for no longer than a minute.
-    pub(crate) async fn turn(&self, wish: Wish, what: &str, charged: Charged) -> Result<()> {
-        self.0.schedule.turn(wish, LONGEST_PAUSE).await.map_err(|asked| {
+    /// Waits until a request may be sent: in the client's own line, then in the one that it shares with others. What the
+    /// service asked for is waited for no longer than `patience`.
+    pub(crate) async fn turn(&self, wish: Wish, patience: Duration, what: &str, charged: Charged) -> Result<()> {
+        self.0.schedule.turn(wish, patience).await.map_err(|asked| {
             let text = format!("{what} was not sent: the service is busy. {}", left_alone(asked));
             let error = Error::new(ErrorKind::Refused, charged, text);
             error.with_status(429).with_retry_after(Some(asked))
+        })?;
+        let Some(shared) = &self.0.shared_budget else { return Ok(()) };
+        shared.turn().await.map_err(|error| {
+            let text = format!("{what} was not sent: the budget of requests that others share cannot be asked");
+            Error::new(ErrorKind::Network, charged, text).with_source(error)
         })
     }
 
     /// What a 429 or 503 asks for, it asks of all that this client does.
     pub(crate) fn heed(&self, error: &Error) {
         if let (Some(429 | 503), Some(asked)) = (error.status(), error.retry_after()) {
-            self.0.schedule.leave_alone(asked.min(LONGEST_WISH));
+            let asked = asked.min(LONGEST_WISH);
+            self.0.schedule.leave_alone(asked);
+            if let Some(shared) = &self.0.shared_budget {
+                shared.leave_alone(asked);
+            }
         }
     }
 
@@ -138,6 +150,7 @@ pub struct ClientBuilder {
     /// As it was said; 0 is no limit.
     requests_per_minute: Result<Option<u32>>,
     submit_attempts: u32,
+    shared_budget: Option<Arc<dyn SharedBudget>>,
 }
 
 impl ClientBuilder {
@@ -217,6 +230,12 @@ impl ClientBuilder {
         self
     }
 
+    /// Asks this, too, before each request to the service, once it is its turn in the client's own line. Default: none.
+    pub fn shared_budget(mut self, shared_budget: Arc<dyn SharedBudget>) -> Self {
+        self.shared_budget = Some(shared_budget);
+        self
+    }
+
     /// The client.
     ///
     /// # Errors
@@ -254,6 +273,7 @@ impl ClientBuilder {
             wait_timeout: self.wait_timeout,
             schedule: Schedule::new(polite(self.poll_interval), Some(limit).filter(|&limit| limit > 0)),
             submit_attempts: self.submit_attempts,
+            shared_budget: self.shared_budget,
         })))
     }
 }

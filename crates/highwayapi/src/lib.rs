@@ -63,6 +63,8 @@ pub use error::{Charged, Error, Result};
 pub use frame::{Frame, PictureKind};
 pub use options::{AspectRatio, DurationSeconds, NotAllowed, Options, PersonGeneration, Resolution, SampleCount};
 pub use request::FirstLastFrame;
+pub use schedule::{SharedBudget, SharedTurn};
+pub use submit::{Attempt, Attempts};
 pub use task::{Task, TaskId};
 pub use video::{TaskResult, TaskStatus, Video};
 pub use wait::{Event, Events};

@@ -4,6 +4,7 @@
 mod budget;
 mod history;
 mod policy;
+mod shared;
 #[cfg(test)]
 mod simulation;
 
@@ -18,6 +19,7 @@ pub(crate) use budget::Wish;
 use budget::{Line, Place, Turn};
 use history::History;
 pub(crate) use history::Kind;
+pub use shared::{SharedBudget, SharedTurn};
 
 pub(crate) struct Schedule {
     /// Time is counted from here.

@@ -12,13 +12,39 @@ use tokio::time::{Instant, sleep};
 use crate::answer::{Answer, failure, silence};
 use crate::error::Kind;
 use crate::redact::clean;
-use crate::retry::{LONGEST_PAUSE, backoff, left_alone};
+use crate::retry::{LONGEST_PAUSE, LONGEST_WISH, backoff, left_alone};
 use crate::schedule::Wish;
 use crate::{Charged, Client, Error, FirstLastFrame, Result, Task, TaskId};
 
 const WHAT: &str = "the submit";
 /// A timer that is so late was not the only one that waited.
 const LATE: Duration = Duration::from_millis(500);
+
+/// So many attempts are made by whoever is patient: with the pauses between them an outage of some minutes.
+const MANY: u32 = 12;
+
+/// A submit, attempt by attempt; see [`Client::attempts`].
+#[derive(Debug)]
+pub struct Attempts {
+    client: Client,
+    request: FirstLastFrame,
+    limit: u32,
+    /// What the service may ask for.
+    patience: Duration,
+    /// Before the next attempt.
+    pause: Duration,
+    made: u32,
+}
+
+/// What became of an attempt to submit.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Attempt {
+    /// It was accepted and is paid for.
+    Accepted(Task),
+    /// The service cannot have accepted it, and may do so another time. Nothing was charged.
+    NotTaken(Error),
+}
 
 /// A submit that did not bring a task.
 pub(crate) struct Failure {
@@ -56,43 +82,41 @@ impl Client {
     ///
     /// As `submit`, and [`Error::is_stopped`], with nothing charged.
     pub async fn submit_until(&self, request: &FirstLastFrame, stop: impl Future<Output = ()>) -> Result<Task> {
-        request.check()?;
-        let pictures = request.clone();
-        let checked = tokio::task::spawn_blocking(move || pictures.check_pictures()).await;
-        checked.unwrap_or_else(|error| Err(Error::input("a picture cannot be read").with_source(error)))?;
-
+        let mut attempts = self.attempts(request);
         let mut stop = pin!(stop);
-        let mut pause = Duration::ZERO;
-        let mut attempt = 1;
         loop {
-            tokio::select! {
-                biased;
-                () = &mut stop => {
-                    return Err(told(Error::new(Kind::Stopped, Charged::No, "the submit was stopped before it was accepted")));
-                }
-                turn = async {
-                    sleep(pause).await;
-                    self.turn(Wish::Submit(self.0.schedule.now()), WHAT, Charged::No).await
-                } => turn.map_err(told)?,
+            attempts.turn(&mut stop).await?;
+            if let Attempt::Accepted(task) = attempts.send().await? {
+                return Ok(task);
             }
-            let failure = match self.submit_once(request).await {
-                Ok(id) => {
-                    tracing::info!(task_id = %id, "submitted");
-                    return Ok(Task::submitted(self.clone(), id, request.options()));
-                }
-                Err(failure) => failure,
-            };
-            self.heed(&failure.error);
-            let asked = failure.error.retry_after();
-            if !failure.again || attempt >= self.0.submit_attempts {
-                return Err(failure.error);
-            }
-            if let Some(asked) = asked.filter(|&asked| asked > LONGEST_PAUSE) {
-                return Err(failure.error.ending(&left_alone(asked)));
-            }
-            pause = backoff(attempt, asked, LONGEST_PAUSE);
-            tracing::warn!(attempt, ?pause, error = %failure.error, "not accepted, trying again");
-            attempt += 1;
+        }
+    }
+
+    /// A submit attempt by attempt, for whoever writes down what is about to be sent, and only then.
+    ///
+    /// ```no_run
+    /// # async fn example(client: highwayapi::Client, clip: highwayapi::FirstLastFrame) -> highwayapi::Result<()> {
+    /// use highwayapi::Attempt;
+    ///
+    /// let mut attempts = client.attempts(&clip);
+    /// let task = loop {
+    ///     attempts.turn(std::future::pending()).await?;
+    ///     // Here it may be written down that it will be sent at once.
+    ///     match attempts.send().await? {
+    ///         Attempt::Accepted(task) => break task,
+    ///         Attempt::NotTaken(_) => {} // and here that it was not
+    ///     }
+    /// };
+    /// # Ok(()) }
+    /// ```
+    pub fn attempts(&self, request: &FirstLastFrame) -> Attempts {
+        Attempts {
+            client: self.clone(),
+            request: request.clone(),
+            limit: self.0.submit_attempts,
+            patience: LONGEST_PAUSE,
+            pause: Duration::ZERO,
+            made: 0,
         }
     }
 
@@ -160,6 +184,73 @@ pub(crate) fn refused(answer: Answer, key: &str) -> Failure {
     let refused = matches!(answer.status.as_u16(), 400..=405 | 413 | 415 | 422) && answer.mentioned_id().is_none();
     let charged = if again || refused { Charged::No } else { Charged::Unknown };
     Failure { error: told(answer.into_error(WHAT, charged, key)), again }
+}
+
+impl Attempts {
+    /// Makes so many more attempts that an outage of some minutes is sat out, and waits for as long as the service asks for.
+    #[must_use]
+    pub fn patiently(self) -> Self {
+        Self { limit: self.limit.max(MANY), patience: LONGEST_WISH, ..self }
+    }
+
+    /// Returns when the next attempt may be made: after a pause, where one was made before, and in its turn. It waits no
+    /// longer once `stop` has resolved.
+    ///
+    /// # Errors
+    ///
+    /// When the request is bad or a picture is gone, the service asked to be left alone for too long, or `stop` has resolved
+    /// ([`Error::is_stopped`]). Nothing was charged.
+    pub async fn turn(&mut self, stop: impl Future<Output = ()>) -> Result<()> {
+        // Before it waits, for that may take long, and after.
+        self.check().await?;
+        tokio::select! {
+            biased;
+            () = stop => {
+                let text = "the submit was stopped before it was accepted";
+                return Err(told(Error::new(Kind::Stopped, Charged::No, text)));
+            }
+            turn = async {
+                sleep(self.pause).await;
+                let wish = Wish::Submit(self.client.0.schedule.now());
+                self.client.turn(wish, self.patience, WHAT, Charged::No).await
+            } => turn.map_err(told)?,
+        }
+        self.check().await
+    }
+
+    /// Makes an attempt: one POST. It is to be made at once after [`Attempts::turn`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::submit`]. No further attempt is to be made then.
+    pub async fn send(&mut self) -> Result<Attempt> {
+        let failure = match self.client.submit_once(&self.request).await {
+            Ok(id) => {
+                tracing::info!(task_id = %id, "submitted");
+                return Ok(Attempt::Accepted(Task::submitted(self.client.clone(), id, self.request.options())));
+            }
+            Err(failure) => failure,
+        };
+        self.client.heed(&failure.error);
+        self.made += 1;
+        let asked = failure.error.retry_after();
+        if !failure.again || self.made >= self.limit {
+            return Err(failure.error);
+        }
+        if let Some(asked) = asked.filter(|&asked| asked > self.patience) {
+            return Err(failure.error.ending(&left_alone(asked)));
+        }
+        self.pause = backoff(self.made, asked, LONGEST_PAUSE);
+        tracing::warn!(attempt = self.made, pause = ?self.pause, error = %failure.error, "not accepted, trying again");
+        Ok(Attempt::NotTaken(failure.error))
+    }
+
+    async fn check(&self) -> Result<()> {
+        self.request.check()?;
+        let pictures = self.request.clone();
+        let checked = tokio::task::spawn_blocking(move || pictures.check_pictures()).await;
+        checked.unwrap_or_else(|error| Err(Error::input("a picture cannot be read").with_source(error)))
+    }
 }
 
 /// Without a byte of the body the service has nothing to accept.

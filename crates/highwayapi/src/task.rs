@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::answer::{self, Answer, failure, silence};
 use crate::error::Kind as ErrorKind;
 use crate::redact::clean;
+use crate::retry::LONGEST_PAUSE;
 use crate::schedule::{Kind, Wish};
 use crate::wait::Events;
 use crate::{Charged, Client, Error, Event, Options, Result, TaskResult};
@@ -140,9 +141,14 @@ impl Task {
     /// When no answer comes or it cannot be understood, or the service asked to be left alone for more than a minute. The
     /// task is not touched by that.
     pub async fn poll(&self) -> Result<TaskResult> {
-        let wish = Wish::Poll(self.client.0.schedule.now());
-        self.client.turn(wish, WHAT, self.paid()).await.map_err(|error| error.with_task(&self.id))?;
+        self.turn(LONGEST_PAUSE).await?;
         self.ask().await
+    }
+
+    /// Waits until a poll may be sent.
+    pub(crate) async fn turn(&self, patience: Duration) -> Result<()> {
+        let wish = Wish::Poll(self.client.0.schedule.now());
+        self.client.turn(wish, patience, WHAT, self.paid()).await.map_err(|error| error.with_task(&self.id))
     }
 
     /// Of a task that nobody has seen yet nothing is known.

@@ -11,7 +11,6 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::error::Kind;
 use crate::retry::{LONGEST_PAUSE, LONGEST_WISH, backoff};
-use crate::schedule::Wish;
 use crate::{Charged, Error, Result, Task, TaskResult, TaskStatus};
 
 /// So many polls may fail in a row: with the pauses between them an outage of some minutes.
@@ -168,13 +167,15 @@ impl Waiter {
         let in_line = AtomicBool::new(false);
         let poll = async {
             sleep_until(self.next_poll).await;
-            let schedule = &self.task.client.0.schedule;
             in_line.store(true, Ordering::Relaxed);
             // However long the service asked to be left alone: the limit of the wait ends it.
-            let _ = schedule.turn(Wish::Poll(schedule.now()), Duration::MAX).await;
+            let turn = self.task.turn(Duration::MAX).await;
             in_line.store(false, Ordering::Relaxed);
             let age = self.task.age();
-            (age, self.task.ask().await)
+            match turn {
+                Ok(()) => (age, self.task.ask().await),
+                Err(error) => (age, Err(error)),
+            }
         };
         let (age, answer) = match self.deadline {
             Some(deadline) => match timeout_at(deadline, poll).await {

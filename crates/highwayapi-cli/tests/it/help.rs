@@ -34,3 +34,10 @@ fn the_smaller_ones() {
     let submit: Vec<&str> = submit.lines().take(4).collect();
     insta::assert_snapshot!(format!("{}\n…\n\n{}", submit.join("\n"), rest.join("\n")));
 }
+
+#[test]
+fn batches() {
+    let all = ["check", "run", "status", "resume", "retry-failed", "cancel", "report"]
+        .map(|command| format!("highway batch {command}\n{}", help(&["batch", command])));
+    insta::assert_snapshot!(format!("{}\n{}\nhighway worker\n{}", help(&["batch"]), all.join("\n"), help(&["worker"])));
+}

@@ -1,5 +1,7 @@
 //! The command as a user runs it: a process of its own, against a real sandbox.
 
+#[cfg(all(unix, feature = "sandbox"))]
+mod batch;
 mod fake;
 mod help;
 mod process;

@@ -40,7 +40,7 @@ impl Server {
         }
     }
 
-    fn command(&self, folder: &Path, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, folder: &Path, args: &[&str]) -> Command {
         let mut command = highway(args);
         command.current_dir(folder).env("HIGHWAY_STATE", folder.join("state"));
         command.env("HIGHWAY_BASE_URL", &self.base_url).env("HIGHWAY_API_KEY", &self.key);
@@ -64,11 +64,11 @@ fn terminate(process: &Child) {
     let _ = Command::new("kill").arg(process.id().to_string()).status();
 }
 
-fn lines(stdout: &str) -> Vec<Value> {
+pub(crate) fn lines(stdout: &str) -> Vec<Value> {
     stdout.lines().map(|line| serde_json::from_str(line).expect("every line is JSON")).collect()
 }
 
-fn is_mp4(path: &Path) -> bool {
+pub(crate) fn is_mp4(path: &Path) -> bool {
     fs::read(path).is_ok_and(|bytes| bytes.len() > 10_000 && &bytes[4..8] == b"ftyp")
 }
 

@@ -1,17 +1,23 @@
 //! What every engine must do. Each test is given a way to get further handles to one and the same store.
 
+mod batches;
+mod begin;
+
 use std::sync::Arc;
 
-use highwayapi_jobs::{Added, Held, Hold, SqliteStore, State, Store};
+use highwayapi_jobs::{Added, Held, Hold, SqliteStore, State, Store, Which};
 use tokio::sync::Barrier;
-use tokio::time::timeout;
 
-use crate::support::{FOREVER, added, dropped, folder, held_soon, id, job};
+use crate::support::{added, dropped, folder, held_soon, id, job};
 
-/// The tests over one engine: `$keep` lives as long as the test, `$open` makes handles.
+pub(crate) use batches::*;
+pub(crate) use begin::*;
+
+/// The tests over one engine, as a module `$engine`: `$keep` lives as long as the test, which is not run
+/// where it is none; `$open` makes handles of it.
 macro_rules! engine {
     ($engine:ident, $keep:expr, $open:expr) => {
-        engine!(
+        crate::conformance::engine!(
             $engine, $keep, $open,
             what_is_added_is_there_for_all_in_its_order,
             the_same_is_added_once_unless_again,
@@ -23,29 +29,48 @@ macro_rules! engine {
             a_hold_that_has_ended_writes_nothing,
             what_is_saved_is_there_for_all,
             what_is_removed_is_gone_for_all,
-            a_dropped_call_has_happened_or_not
+            a_dropped_call_has_happened_or_not,
+            those_are_found_that_are_asked_for,
+            what_is_planned_is_there_for_all_and_free,
+            what_is_planned_again_stays_as_it_is,
+            what_was_begun_is_claimed_before_what_is_planned,
+            a_claim_takes_what_has_something_left_to_do,
+            of_many_that_claim_at_once_each_takes_another,
+            an_item_counts_by_its_newest_job,
+            what_begins_is_written_and_counted,
+            what_is_paid_for_is_not_begun_unless_again,
+            of_many_that_begin_the_same_at_once_one_does,
+            of_many_that_begin_at_once_none_passes_a_cap,
+            a_batch_that_is_cancelled_begins_nothing,
+            what_is_refunded_is_not_counted,
+            a_hold_that_has_ended_begins_nothing,
+            a_dropped_claim_or_begin_has_happened_or_not
         );
     };
     ($engine:ident, $keep:expr, $open:expr, $($test:ident),+) => {
         mod $engine {
+            #[allow(unused_imports)]
             use super::*;
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
                 async fn $test() {
-                    let keep = $keep;
-                    timeout(FOREVER, super::$test(|| $open(&keep))).await.expect("an end");
+                    let Some(keep) = $keep else { return };
+                    let test = crate::conformance::$test(|| $open(&keep));
+                    tokio::time::timeout(crate::support::FOREVER, test).await.expect("an end");
                 }
             )+
         }
     };
 }
+pub(crate) use engine;
 
-engine!(sqlite, folder(), |folder: &tempfile::TempDir| SqliteStore::open(folder.path()).expect("a record"));
-engine!(in_memory, SqliteStore::in_memory().expect("a record"), |store: &SqliteStore| store.clone());
+engine!(sqlite, Some(folder()), |folder: &tempfile::TempDir| SqliteStore::open(folder.path()).expect("a record"));
+engine!(in_memory, Some(SqliteStore::in_memory().expect("a record")), |store: &SqliteStore| store.clone());
+engine!(nats, crate::nats::server::Server::start(), |server: &crate::nats::server::Server| server.open());
 
 const IDS: [&str; 5] = ["zzzzzzzz", "aaaaaaaa", "mmmmmmmm", "00000000", "bbbbbbbb"];
 
-async fn what_is_added_is_there_for_all_in_its_order<S: Store>(open: impl Fn() -> S) {
+pub(crate) async fn what_is_added_is_there_for_all_in_its_order<S: Store>(open: impl Fn() -> S) {
     let stores = [open(), open()];
     let jobs = IDS.map(|id| job(id, None, State::Submitted));
     for (job, store) in jobs.iter().zip(stores.iter().cycle()) {
@@ -55,12 +80,12 @@ async fn what_is_added_is_there_for_all_in_its_order<S: Store>(open: impl Fn() -
     let (hold, first) = held_soon(&stores[1], &jobs[0].id).await;
     stores[1].save(&hold, &first).await.expect("a record");
     for store in [&stores[0], &stores[1], &open()] {
-        let found: Vec<_> = store.jobs().await.expect("jobs").into_iter().map(|entry| entry.job).collect();
+        let found: Vec<_> = store.jobs(Which::All).await.expect("jobs").into_iter().map(|entry| entry.job).collect();
         assert_eq!(found, jobs);
     }
 }
 
-async fn the_same_is_added_once_unless_again<S: Store>(open: impl Fn() -> S) {
+pub(crate) async fn the_same_is_added_once_unless_again<S: Store>(open: impl Fn() -> S) {
     let (one, other) = (open(), open());
     for (&state, id) in State::ALL.iter().zip(('a'..).map(|letter| letter.to_string().repeat(8))) {
         let print = state.to_string();
@@ -85,7 +110,7 @@ async fn the_same_is_added_once_unless_again<S: Store>(open: impl Fn() -> S) {
     drop(added(&one, &job("zzzzzzzz", None, State::Submitted)).await);
 }
 
-async fn of_many_at_once_one_adds<S: Store>(open: impl Fn() -> S) {
+pub(crate) async fn of_many_at_once_one_adds<S: Store>(open: impl Fn() -> S) {
     for round in 0..5 {
         let barrier = Arc::new(Barrier::new(8));
         let add = |at: usize, store: S, barrier: Arc<Barrier>| async move {
@@ -103,11 +128,11 @@ async fn of_many_at_once_one_adds<S: Store>(open: impl Fn() -> S) {
         }
         assert_eq!((new.len(), same.len()), (1, 7));
         assert!(same.iter().all(|id| *id == new[0].1));
-        assert_eq!(open().jobs().await.expect("jobs").len(), round + 1);
+        assert_eq!(open().jobs(Which::All).await.expect("jobs").len(), round + 1);
     }
 }
 
-async fn a_hold_excludes_all_others<S: Store>(open: impl Fn() -> S) {
+pub(crate) async fn a_hold_excludes_all_others<S: Store>(open: impl Fn() -> S) {
     let (one, other) = (open(), open());
     let mine = job("aaaaaaaa", None, State::Submitted);
     let mut hold = added(&one, &mine).await;
@@ -117,7 +142,7 @@ async fn a_hold_excludes_all_others<S: Store>(open: impl Fn() -> S) {
                 matches!(store.hold(&mine.id).await.expect("a record"), Held::ByAnother(job) if *job == mine),
                 "{how}"
             );
-            assert!(store.jobs().await.expect("jobs")[0].held, "{how}");
+            assert!(store.jobs(Which::All).await.expect("jobs")[0].held, "{how}");
         }
         drop(hold);
         hold = held_soon(&other, &mine.id).await.0;
@@ -127,14 +152,14 @@ async fn a_hold_excludes_all_others<S: Store>(open: impl Fn() -> S) {
     assert!(matches!(one.hold(&id("bbbbbbbb")).await.expect("a record"), Held::NotFound));
 }
 
-async fn of_many_at_once_one_holds<S: Store>(open: impl Fn() -> S) {
+pub(crate) async fn of_many_at_once_one_holds<S: Store>(open: impl Fn() -> S) {
     let store = open();
     let mine = job("aaaaaaaa", None, State::Submitted);
     drop(added(&store, &mine).await);
     drop(held_soon(&open(), &mine.id).await);
     for _ in 0..5 {
         // Free for all before it begins.
-        while store.jobs().await.expect("jobs")[0].held {}
+        while store.jobs(Which::All).await.expect("jobs")[0].held {}
         let barrier = Arc::new(Barrier::new(8));
         let hold = |store: S, barrier: Arc<Barrier>| async move {
             barrier.wait().await;
@@ -151,13 +176,13 @@ async fn of_many_at_once_one_holds<S: Store>(open: impl Fn() -> S) {
     }
 }
 
-async fn the_end_of_a_hold_frees_the_job<S: Store>(open: impl Fn() -> S) {
+pub(crate) async fn the_end_of_a_hold_frees_the_job<S: Store>(open: impl Fn() -> S) {
     let (one, other) = (open(), open());
     let mine = job("aaaaaaaa", None, State::Submitted);
     drop(added(&one, &mine).await);
     for _ in 0..20 {
         // Where it was held, at once.
-        assert!(!one.jobs().await.expect("jobs")[0].held);
+        assert!(!one.jobs(Which::All).await.expect("jobs")[0].held);
         let Held::Yes(hold, _) = one.hold(&mine.id).await.expect("a record") else { panic!("still held") };
         drop(hold);
     }
@@ -166,7 +191,7 @@ async fn the_end_of_a_hold_frees_the_job<S: Store>(open: impl Fn() -> S) {
     }
 }
 
-async fn a_hold_outlives_its_handle<S: Store>(open: impl Fn() -> S) {
+pub(crate) async fn a_hold_outlives_its_handle<S: Store>(open: impl Fn() -> S) {
     let (one, other) = (open(), open());
     let mine = job("aaaaaaaa", None, State::Submitted);
     let hold = added(&one, &mine).await;
@@ -179,7 +204,7 @@ async fn a_hold_outlives_its_handle<S: Store>(open: impl Fn() -> S) {
     drop(held_soon(&other, &mine.id).await);
 }
 
-async fn a_hold_that_has_ended_writes_nothing<S: Store>(open: impl Fn() -> S) {
+pub(crate) async fn a_hold_that_has_ended_writes_nothing<S: Store>(open: impl Fn() -> S) {
     let (one, other) = (open(), open());
     let mine = job("aaaaaaaa", None, State::Submitted);
     let changed = job("aaaaaaaa", None, State::Downloaded);
@@ -196,17 +221,17 @@ async fn a_hold_that_has_ended_writes_nothing<S: Store>(open: impl Fn() -> S) {
         assert!(one.remove(ended()).await.expect_err(round).is_not_held());
         other.save(&hold, &mine).await.expect("a record");
     }
-    assert_eq!(open().jobs().await.expect("jobs")[0].job, mine);
+    assert_eq!(open().jobs(Which::All).await.expect("jobs")[0].job, mine);
 }
 
-async fn what_is_saved_is_there_for_all<S: Store>(open: impl Fn() -> S) {
+pub(crate) async fn what_is_saved_is_there_for_all<S: Store>(open: impl Fn() -> S) {
     let (one, other) = (open(), open());
     let [first, mut second] = ["aaaaaaaa", "bbbbbbbb"].map(|id| job(id, Some(id), State::Intent));
     let (_hold, hold) = (added(&one, &first).await, added(&one, &second).await);
     second.task_id = Some("task-1".parse().expect("a task's id"));
     second.state = State::Refused;
     one.save(&hold, &second).await.expect("a record");
-    let found: Vec<_> = other.jobs().await.expect("jobs").into_iter().map(|entry| entry.job).collect();
+    let found: Vec<_> = other.jobs(Which::All).await.expect("jobs").into_iter().map(|entry| entry.job).collect();
     assert_eq!(found, [first, second.clone()]);
     // What is the same goes by how it is now.
     drop(added(&other, &job("cccccccc", Some("bbbbbbbb"), State::Intent)).await);
@@ -214,26 +239,26 @@ async fn what_is_saved_is_there_for_all<S: Store>(open: impl Fn() -> S) {
     assert_eq!(held_soon(&other, &second.id).await.1, second);
 }
 
-async fn what_is_removed_is_gone_for_all<S: Store>(open: impl Fn() -> S) {
+pub(crate) async fn what_is_removed_is_gone_for_all<S: Store>(open: impl Fn() -> S) {
     let (one, other) = (open(), open());
     let [first, second] = ["aaaaaaaa", "bbbbbbbb"].map(|id| job(id, Some(id), State::Submitted));
     let (hold, _hold) = (added(&one, &first).await, added(&one, &second).await);
     one.remove(hold).await.expect("a record");
     for store in [&one, &other] {
         assert!(matches!(store.hold(&first.id).await.expect("a record"), Held::NotFound));
-        let found: Vec<_> = store.jobs().await.expect("jobs").into_iter().map(|entry| entry.job).collect();
+        let found: Vec<_> = store.jobs(Which::All).await.expect("jobs").into_iter().map(|entry| entry.job).collect();
         assert_eq!(found, std::slice::from_ref(&second));
     }
     drop(added(&other, &first).await);
 }
 
-async fn a_dropped_call_has_happened_or_not<S: Store>(open: impl Fn() -> S) {
+pub(crate) async fn a_dropped_call_has_happened_or_not<S: Store>(open: impl Fn() -> S) {
     let (one, other) = (open(), open());
     for polls in (0..6).cycle().take(24) {
         let mine = job("aaaaaaaa", Some("print"), State::Submitted);
         if dropped(one.add(&mine, false), polls).await.is_none() {
             // Whether it was added may turn out later; that it is not held does.
-            while one.jobs().await.expect("jobs").is_empty() {
+            while one.jobs(Which::All).await.expect("jobs").is_empty() {
                 one.add(&mine, false).await.map(drop).unwrap_or_default();
             }
         }

@@ -1,5 +1,7 @@
 //! Random lives of a record: whatever happens in whatever order, nobody pays more often than was decided.
 
+mod batches;
+
 use std::collections::HashMap;
 use std::time::Duration;
 

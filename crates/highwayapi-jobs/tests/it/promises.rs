@@ -18,8 +18,8 @@ fn jobs(folder: &Path, client: Client) -> Jobs {
 
 /// All jobs, as another program sees them.
 async fn seen(folder: &Path) -> Vec<Entry> {
-    use highwayapi_jobs::Store;
-    SqliteStore::open(folder).expect("a record").jobs().await.expect("jobs")
+    use highwayapi_jobs::{Store, Which};
+    SqliteStore::open(folder).expect("a record").jobs(Which::All).await.expect("jobs")
 }
 
 async fn only(jobs: &Jobs) -> Job {

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Barrier;
 use std::time::Duration;
 
-use highwayapi_jobs::{Held, SqliteStore, State, Store, state_folder};
+use highwayapi_jobs::{Held, SqliteStore, State, Store, Which, state_folder};
 use tokio::runtime::Builder;
 
 use crate::support::{added, folder, held_soon, id, job};
@@ -53,7 +53,7 @@ fn process() {
             let store = SqliteStore::open(&folder).expect("a record");
             start(&folder);
             loop {
-                let entries = store.jobs().await.expect("jobs");
+                let entries = store.jobs(Which::All).await.expect("jobs");
                 let Some(free) = entries.iter().find(|entry| entry.job.state == State::Submitted) else { break };
                 let free =
                     entries.iter().find(|entry| entry.job.state == State::Submitted && !entry.held).unwrap_or(free);
@@ -165,10 +165,10 @@ async fn the_jobs_of_a_killed_process_are_free_at_once_and_not_before() {
 
     let store = SqliteStore::open(folder.path()).expect("a record");
     assert!(matches!(store.hold(&mine.id).await.expect("a record"), Held::ByAnother(_)));
-    assert!(store.jobs().await.expect("jobs")[0].held);
+    assert!(store.jobs(Which::All).await.expect("jobs")[0].held);
     holder.child.kill().expect("killed");
     holder.child.wait().expect("an end");
-    assert!(!store.jobs().await.expect("jobs")[0].held);
+    assert!(!store.jobs(Which::All).await.expect("jobs")[0].held);
     assert!(matches!(store.hold(&mine.id).await.expect("a record"), Held::Yes(..)));
 }
 
@@ -187,7 +187,7 @@ async fn a_hold_that_was_lost_to_another_writes_nothing() {
     let changed = job("aaaaaaaa", None, State::Downloaded);
     assert!(one.save(&lost, &changed).await.expect_err("lost").is_not_held());
     assert!(one.remove(lost).await.expect_err("lost").is_not_held());
-    assert_eq!(other.jobs().await.expect("jobs")[0].job, mine);
+    assert_eq!(other.jobs(Which::All).await.expect("jobs")[0].job, mine);
 }
 
 #[test]
@@ -282,7 +282,7 @@ async fn a_record_that_was_cut_is_said_to_be_damaged() {
         let path = folder.path().join("record.sqlite3");
         fs::write(&path, &bytes[..cut]).expect("a file");
         let error = match SqliteStore::open(folder.path()) {
-            Ok(store) => store.jobs().await.expect_err("cut"),
+            Ok(store) => store.jobs(Which::All).await.expect_err("cut"),
             Err(error) => error,
         };
         let expected = format!("the record {} is damaged, or is none", path.display());

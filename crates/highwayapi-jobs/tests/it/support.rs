@@ -1,11 +1,12 @@
 //! What several of the tests need.
 
+pub(crate) mod batches;
 pub(crate) mod failing;
 pub(crate) mod service;
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use highwayapi_jobs::{Added, Held, Hold, Job, JobId, State, Store};
+use highwayapi_jobs::{Added, Batch, BatchId, Claim, Held, Hold, Item, Job, JobId, State, Store};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::time::sleep;
@@ -32,6 +33,40 @@ pub(crate) fn job(id: &str, fingerprint: Option<&str>, state: State) -> Job {
         job["fingerprint"] = fingerprint.into();
     }
     serde_json::from_value(job).expect("a job")
+}
+
+/// A batch in a record, of this name.
+pub(crate) fn batch(name: &str) -> Batch {
+    let mut batch = Batch::new("https://example.com", name, "/somewhere");
+    batch.created_at = SystemTime::UNIX_EPOCH;
+    batch
+}
+
+/// A job of a batch, as it is planned.
+pub(crate) fn planned(batch: &Batch, id: &str, number: u64, fingerprint: Option<&str>) -> Job {
+    let mut job = job(id, fingerprint, State::Planned);
+    job.attempt = 0;
+    job.item = Some(Item::new(batch.id.clone(), format!("item-{number}"), number, "clip.mp4"));
+    job
+}
+
+/// The same in another state.
+pub(crate) fn at(state: State, job: &Job) -> Job {
+    let mut job = job.clone();
+    (job.state, job.attempt) = (state, u32::from(state != State::Planned));
+    job
+}
+
+/// What is free may be seen to be so only after a moment.
+pub(crate) async fn claimed_soon(store: &impl Store, batch: &BatchId, what: Claim) -> (Hold, Job) {
+    let begun = Instant::now();
+    loop {
+        match store.claim(batch, what).await.expect("a record") {
+            Some((hold, job)) => return (hold, *job),
+            None if begun.elapsed() < FOREVER => sleep(Duration::from_millis(1)).await,
+            None => panic!("nothing is free"),
+        }
+    }
 }
 
 pub(crate) async fn added(store: &impl Store, job: &Job) -> Hold {

@@ -3,12 +3,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod admin;
-mod clock;
-mod faults;
 mod cassette;
 mod cassette_drift;
 mod cassette_probe;
 mod cassette_replay;
+mod clock;
+mod faults;
 mod fetch;
 mod flow;
 mod journal;

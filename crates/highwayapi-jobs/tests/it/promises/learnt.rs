@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use highwayapi::Client;
-use highwayapi_jobs::{Held, SqliteStore, Step, Store};
+use highwayapi_jobs::{Held, SqliteStore, Step, Store, Which};
 
 use super::jobs;
 use crate::support::folder;
@@ -32,7 +32,7 @@ async fn the_next_program_does_not_ask_before_it_can_be_done() {
     assert!(seen > 0);
     // As if each had run for a quarter of an hour.
     let store = SqliteStore::open(folder.path()).expect("a record");
-    for entry in store.jobs().await.expect("jobs") {
+    for entry in store.jobs(Which::All).await.expect("jobs") {
         let Held::Yes(hold, mut job) = store.hold(&entry.job.id).await.expect("a record") else { panic!("held") };
         job.run_ms = Some(900_000);
         store.save(&hold, &job).await.expect("a record");

@@ -97,27 +97,9 @@ async fn a_record_that_fails_for_a_moment_is_tried_again() {
 
 #[tokio::test]
 async fn what_cannot_be_written_down_is_not_sent() {
-    #[derive(Debug)]
-    struct Full;
-    use highwayapi_jobs::{Added, Entry, Error, Held, Hold, Job, JobId, Pending, Store};
-    impl Store for Full {
-        fn add<'a>(&'a self, _: &'a Job, _: bool) -> Pending<'a, Added> {
-            Box::pin(async { Err(Error::store("the disk is full")) })
-        }
-        fn hold<'a>(&'a self, _: &'a JobId) -> Pending<'a, Held> {
-            unreachable!()
-        }
-        fn save<'a>(&'a self, _: &'a Hold, _: &'a Job) -> Pending<'a, ()> {
-            unreachable!()
-        }
-        fn jobs(&self) -> Pending<'_, Vec<Entry>> {
-            unreachable!()
-        }
-        fn remove(&self, _: Hold) -> Pending<'_, ()> {
-            unreachable!()
-        }
-    }
+    let store = Failing::new(SqliteStore::in_memory().expect("a record"));
+    store.fail(1);
     let service = Service::start().await;
-    let error = Jobs::with_store(service.client(), Full).submit(&request("dusk")).await.expect_err("full");
+    let error = Jobs::with_store(service.client(), store).submit(&request("dusk")).await.expect_err("full");
     assert_eq!((error.is_store(), error.is_charged(), service.submits()), (true, Charged::No, 0));
 }

@@ -104,7 +104,8 @@ async fn a_second_attempt_that_is_refused_or_stopped_leaves_the_first_unknown() 
     assert!(jobs.submit(&clip).await.expect_err("it may be paid for").is_unresolved());
 
     let error = jobs.submit_again(&lost.id, async {}).await.expect_err("stopped");
-    assert!(error.is_unresolved() && error.to_string().contains("the submit was stopped"), "{error}");
+    let why = std::error::Error::source(&error).expect("why").to_string();
+    assert!(error.is_unresolved() && why.contains("the submit was stopped"), "{error}: {why}");
     assert_eq!((only(&jobs).await.state, service.submits()), (State::Unknown, 2));
 
     let named = jobs.name_task(&lost.id, &task("task-1")).await.expect("the first attempt's task");

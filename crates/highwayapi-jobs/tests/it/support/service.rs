@@ -27,6 +27,7 @@ pub(crate) enum Answer {
     Silence,
     Refused,
     Busy,
+    NoKey,
 }
 
 impl Answer {
@@ -43,6 +44,8 @@ struct Model {
     /// Called when a submit has arrived.
     on_submit: Option<OnSubmit>,
     submits: Vec<Value>,
+    /// Status of the next tasks.
+    new_status: Option<&'static str>,
     /// Status and number of videos of each task.
     tasks: HashMap<String, (&'static str, usize)>,
     videos: usize,
@@ -93,6 +96,18 @@ impl Service {
 
     pub(crate) fn status(&self, task: &str, status: &'static str) {
         self.model().tasks.get_mut(task).expect("a task").0 = status;
+    }
+
+    /// What becomes of the next tasks.
+    pub(crate) fn new_status(&self, status: &'static str) {
+        self.model().new_status = Some(status);
+    }
+
+    /// One of the tasks that there are comes to nothing, if anybody asks.
+    pub(crate) fn fail_one(&self) {
+        if let Some(task) = self.model().tasks.values_mut().next() {
+            task.0 = "TASK_STATUS_FAILED";
+        }
     }
 
     pub(crate) fn broken(&self, samples: &[usize]) {
@@ -188,7 +203,8 @@ impl Model {
         let answer = self.answers.pop_front().unwrap_or(Answer::Accepted);
         let task = format!("task-{}", self.submits.len());
         if answer.accepts() {
-            self.tasks.insert(task.clone(), ("TASK_STATUS_SUCCEED", self.videos));
+            let status = self.new_status.unwrap_or("TASK_STATUS_SUCCEED");
+            self.tasks.insert(task.clone(), (status, self.videos));
             self.accepted.entry(prompt).or_default().push(task.clone());
         }
         let accepted = ResponseTemplate::new(200).set_body_json(json!({ "task_id": task }));
@@ -199,6 +215,7 @@ impl Model {
             Answer::Silence => accepted.set_delay(2 * FOREVER),
             Answer::Refused => refused(400, "INVALID_REQUEST_BODY"),
             Answer::Busy => refused(429, "RATE_LIMIT_EXCEEDED"),
+            Answer::NoKey => refused(401, "INVALID_API_KEY"),
         }
     }
 }

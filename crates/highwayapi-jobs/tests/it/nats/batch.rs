@@ -1,0 +1,84 @@
+//! A whole batch, run by several processes of which one is killed and one sleeps through its lease.
+
+use std::fs;
+use std::time::Duration;
+
+use highwayapi_jobs::batch::{BatchEvent, Ending, Frames, Outcome};
+use highwayapi_jobs::{Jobs, State, verify};
+
+use super::process::Worker;
+use super::server::{Server, options};
+use crate::support::batches::Work;
+
+const CLIPS: usize = 30;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_four_workers_one_dies_and_one_sleeps_and_nothing_is_paid_twice_or_lost() {
+    let Some(server) = Server::start() else { return };
+    let work = Work::new().await;
+    let prompts: Vec<_> = (0..CLIPS).map(|at| format!("clip-{at}")).collect();
+    let items: Vec<_> = prompts.iter().map(|prompt| (prompt.as_str(), prompt.as_str())).collect();
+    let manifest = work.manifest(&items);
+    let jobs = Jobs::with_store(work.service.client(), server.store().await);
+    let frames = Frames::read(&manifest.items, |_, _| {});
+    assert_eq!(jobs.plan(&work.batch(), &manifest.items, &frames).await.expect("planned"), CLIPS as u64);
+    // The workers share no disk with whoever planned it.
+    for name in ["a.png", "b.png"] {
+        fs::remove_file(work.path(name)).expect("gone");
+    }
+
+    let uri = work.service.uri();
+    // So slow that each of them gets something to do.
+    work.service.on_submit(|_| std::thread::sleep(Duration::from_millis(100)));
+    let mut workers: Vec<_> = (0..4).map(|_| Worker::runs(&server.url(), &uri)).collect();
+    tokio::task::block_in_place(|| {
+        for worker in &mut workers {
+            assert_eq!(worker.next(), "ready");
+        }
+        workers.iter_mut().for_each(|worker| worker.tell("go"));
+        assert_eq!(workers[0].next(), "submitted");
+        workers[0].signal("-KILL");
+        assert_eq!(workers[1].next(), "submitted");
+        workers[1].signal("-STOP");
+        std::thread::sleep(2 * options().lease);
+        workers[1].signal("-CONT");
+    });
+    // What the one that slept was fetching at the same time may be left for another time.
+    let mut outcome = run(&jobs, &work).await;
+    while outcome.left > 0 {
+        outcome = run(&jobs, &work).await;
+    }
+    assert!(matches!(outcome.ending, Ending::Done), "{:?}", outcome.ending);
+    drop(workers);
+
+    let entries = jobs.list().await.expect("jobs");
+    assert_eq!(entries.len(), CLIPS);
+    let accepted = work.service.accepted();
+    assert!(accepted.values().all(|&times| times == 1), "paid twice: {accepted:?}");
+    for job in entries.iter().map(|entry| &entry.job) {
+        let prompt = &job.asked.as_ref().expect("a request").prompt;
+        match job.state {
+            State::Downloaded => {
+                let clip = work.path("clips").join(format!("{prompt}.mp4"));
+                assert_eq!(&verify(&clip).expect("a clip").request.expect("what was asked for").prompt, prompt);
+            }
+            // At most what the two were sending at that moment.
+            State::Unknown => assert!(job.reason.is_some()),
+            state => panic!("{prompt} is {state}: {:?}", job.reason),
+        }
+    }
+    let unknown = entries.iter().filter(|entry| entry.job.state == State::Unknown).count();
+    assert!(unknown <= 8, "{unknown} unknown");
+    // Whoever dies between counting and sending has counted too much.
+    let spent = outcome.batch.spent.clips as usize;
+    assert!((CLIPS..=CLIPS + 8).contains(&spent), "{spent} counted");
+}
+
+async fn run(jobs: &Jobs, work: &Work) -> Outcome {
+    let outcome = jobs.run(&work.batch().id).run(std::future::pending(), |event| {
+        if let BatchEvent::Left { job, error, .. } = event {
+            println!("{} is left as {}: {error}", job.id, job.state);
+        }
+    });
+    outcome.await.expect("an outcome")
+}
