@@ -254,7 +254,8 @@ async fn leave(interrupts: &Interrupts, live: &Live) {
 
 fn left_at_once(batch: &Batch) -> Failure {
     let hint = format!("to go on: {}", highway(format_args!("batch resume {}", batch.id)));
-    Failure::of_batch(exit::STILL_RUNNING, "left; what was sent goes on and is paid for", Vec::new()).with_hint(hint)
+    Failure::of_batch(exit::STILL_RUNNING, "left; what was sent goes on and is paid for", Vec::new(), true)
+        .with_hint(hint)
 }
 
 /// What a run has come to, for its user and as an exit code.
@@ -308,9 +309,9 @@ fn ended(outcome: Outcome, json: bool) -> Result<(), Failure> {
     match exit::worst(&codes) {
         None => Ok(()),
         Some(code) => {
-            let done = tally.count(State::Downloaded);
+            let (done, sent) = (tally.count(State::Downloaded), batch.spent.clips > 0);
             let text = format!("{done} of {} clips are made", tally.total());
-            Err(hints.into_iter().fold(Failure::of_batch(code, text, causes), Failure::with_hint))
+            Err(hints.into_iter().fold(Failure::of_batch(code, text, causes, sent), Failure::with_hint))
         }
     }
 }
