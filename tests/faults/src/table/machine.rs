@@ -93,8 +93,8 @@ fn record() -> Vec<Cell> {
         cell("files may not grow, so that there is no record", Outcome::unsent(1))
             .around(Shell("trap '' XFSZ; ulimit -f 16")),
         // Room for what is written before the submit, and for no more.
-        cell("the disk is full for the record after the answer", untold()).around(MountRecord("size=68k")),
-        cell("the disk is full for the record after the task's id", Outcome::owed(4)).around(MountRecord("size=72k")),
+        cell("the disk is full for the record after the answer", untold()).around(MountRecord("size=104k")),
+        cell("the disk is full for the record after the task's id", Outcome::owed(4)).around(MountRecord("size=112k")),
         cell("files may not grow after the answer", untold()).around(Shell("trap '' XFSZ; ulimit -f 64")),
     ]
 }
