@@ -91,7 +91,6 @@ fn a_bad_flag_is_told_what_is_allowed() {
         &["--link-ttl", "x"],
         &["--state", "/dev/null"],
         &["--state", "/"],
-        &["--listen", "4310"],
         &["--public-url", "clips.example"],
         &["--allow-host", "a b"],
         &["--api-key", ""],
