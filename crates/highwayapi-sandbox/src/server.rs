@@ -111,7 +111,7 @@ async fn connection(
             }
         }
     };
-    let stream = http.into_parts().io.into_inner().into_inner();
+    let stream = http.into_parts().io.into_inner();
     // Whatever breaks here breaks because somebody went away.
     tokio::select! {
         _ = deliver(stream, response, delivery, bare) => {}
