@@ -7,7 +7,7 @@ use std::path::Path;
 use highwayapi_sandbox::Error;
 use highwayapi_sandbox::cassette::drift::drift;
 use highwayapi_sandbox::cassette::probe::{Go, Probe, Watcher};
-use highwayapi_sandbox::cassette::{Cassette, Recorder, Replay};
+use highwayapi_sandbox::cassette::{Cassette, Recorder, RecorderBuilder, Replay};
 use serde_json::{Value, json};
 
 use crate::args::{Drift, ProbeArgs, Recording, RecordingCommand};
@@ -16,22 +16,34 @@ use crate::interrupt::Interrupts;
 use crate::say;
 
 /// What was asked for instead of a sandbox, if anything was.
-pub(crate) async fn instead(args: Recording, listen: SocketAddr, json: bool) -> Option<Result<(), Failure>> {
+pub(crate) async fn instead(
+    args: Recording,
+    listen: SocketAddr,
+    allow_host: &[String],
+    json: bool,
+) -> Option<Result<(), Failure>> {
     Some(match args {
         Recording { command: Some(RecordingCommand::Drift(args)), .. } => compare(&args).await,
         Recording { command: Some(RecordingCommand::Probe(args)), .. } => probe(args).await,
         Recording { record: Some(cassette), upstream: Some(upstream), keep_videos, .. } => {
-            record(&cassette, &upstream, keep_videos, listen, json).await
+            let recorder = Recorder::builder(&upstream, &cassette).listen(listen).keep_videos(keep_videos);
+            let recorder = allow_host.iter().fold(recorder, RecorderBuilder::allow_host);
+            record(recorder, &cassette, &upstream, listen, json).await
         }
-        Recording { replay: Some(cassette), .. } => replay(&cassette, listen, json).await,
+        Recording { replay: Some(cassette), .. } => replay(&cassette, listen, allow_host, json).await,
         Recording { .. } => return None,
     })
 }
 
-async fn record(cassette: &Path, upstream: &str, keep: bool, listen: SocketAddr, json: bool) -> Result<(), Failure> {
+async fn record(
+    recorder: RecorderBuilder,
+    cassette: &Path,
+    upstream: &str,
+    listen: SocketAddr,
+    json: bool,
+) -> Result<(), Failure> {
     let interrupts = Interrupts::listen();
-    let recorder = Recorder::builder(upstream, cassette).listen(listen).keep_videos(keep).start().await;
-    let mut recorder = recorder.map_err(|error| failed(&error))?;
+    let mut recorder = recorder.start().await.map_err(|error| failed(&error))?;
     let base_url = recorder.base_url().to_owned();
     if json {
         let (cassette, event) = (cassette.display().to_string(), "listening");
@@ -57,9 +69,9 @@ async fn record(cassette: &Path, upstream: &str, keep: bool, listen: SocketAddr,
     ended.map_err(|error| failed(&error))
 }
 
-async fn replay(cassette: &Path, listen: SocketAddr, json: bool) -> Result<(), Failure> {
+async fn replay(cassette: &Path, listen: SocketAddr, allow_host: &[String], json: bool) -> Result<(), Failure> {
     let interrupts = Interrupts::listen();
-    let mut replay = Replay::start(cassette, listen).await.map_err(|error| failed(&error))?;
+    let mut replay = Replay::start(cassette, listen, allow_host).await.map_err(|error| failed(&error))?;
     let (base_url, stand_ins) = (replay.base_url().to_owned(), replay.stand_ins());
     if json {
         let (cassette, cut) = (cassette.display().to_string(), replay.is_cut());

@@ -31,7 +31,7 @@ pub(crate) async fn serve(args: Serve) -> Result<(), Failure> {
         list_scenarios(args.json);
         return Ok(());
     }
-    if let Some(done) = recording::instead(args.recording, args.listen, args.json).await {
+    if let Some(done) = recording::instead(args.recording, args.listen, &args.allow_host, args.json).await {
         return done;
     }
     // Before the address is told: whoever stops it at once leaves no clips behind either.
@@ -65,6 +65,7 @@ pub(crate) async fn serve(args: Serve) -> Result<(), Failure> {
         say::result(format_args!("The Highway API, on this machine and without a bill: {base_url}\n"));
         say::result(format_args!("  export HIGHWAY_BASE_URL={base_url}"));
         say::result(format_args!("  export HIGHWAY_API_KEY={key}\n"));
+        say::result(format_args!("{base_url}/ shows in a browser what happens, and lets things go wrong."));
         say::result(format_args!("All that is drawn follows from --seed {seed}. Ctrl-C stops it."));
     }
     if !args.listen.ip().is_loopback() {
@@ -83,7 +84,8 @@ pub(crate) async fn serve(args: Serve) -> Result<(), Failure> {
 }
 
 fn configured(args: &Clockwork) -> Result<Builder, Failure> {
-    let mut builder = Sandbox::builder().lenient(args.lenient).link_ttl(args.link_ttl);
+    let mut builder =
+        Sandbox::builder().lenient(args.lenient).link_ttl(args.link_ttl).max_open_tasks(args.max_open_tasks);
     for key in &args.api_key {
         builder = builder.api_key(key);
     }
@@ -109,17 +111,18 @@ fn configured(args: &Clockwork) -> Result<Builder, Failure> {
 }
 
 fn script(args: &FaultFlags) -> Result<Option<Script>, Failure> {
-    let script = match (&args.scenario, &args.faults) {
-        (Some(name), _) => Script::scenario(name),
+    let read = match (&args.scenario, &args.faults) {
+        (Some(name), _) => Script::scenario(name).map_err(|error| error.to_string()),
         (None, Some(file)) => {
             let text = std::fs::read_to_string(file)
                 .map_err(|error| Failure::bad_input(format!("--faults: {} cannot be read: {error}", file.display())))?;
             let is_json = file.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("json"));
-            if is_json { Script::from_json(&text) } else { Script::from_toml(&text) }
+            let read = if is_json { Script::from_json(&text) } else { Script::from_toml(&text) };
+            read.map_err(|error| format!("{}: {error}", file.display()))
         }
         (None, None) => return Ok(None),
     };
-    script.map(Some).map_err(|error| Failure::bad_input(error.to_string()))
+    read.map(Some).map_err(Failure::bad_input)
 }
 
 fn list_scenarios(json: bool) {

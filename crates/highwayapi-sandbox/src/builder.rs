@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::error::Error;
 use crate::faults::Script;
 use crate::run_time::RunTime;
+use crate::server::PATIENCE;
 use crate::tasks::MAX_OPEN;
 
 /// How a sandbox shall be, where the defaults do not fit; from [`Sandbox::builder`](crate::Sandbox::builder).
@@ -47,7 +49,7 @@ impl Builder {
             state: None,
             faults: Script::default(),
             allow_host: Vec::new(),
-            client_patience: Duration::from_secs(30),
+            client_patience: PATIENCE,
         }
     }
 
@@ -149,5 +151,20 @@ impl Builder {
     pub fn client_patience(mut self, limit: Duration) -> Self {
         self.client_patience = limit;
         self
+    }
+
+    /// What can be told before anything is touched.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let is_bad = |key: &&String| key.is_empty() || key.contains(|c: char| c.is_whitespace() || c.is_control());
+        if let Some(key) = self.api_keys.iter().find(is_bad) {
+            return Err(Error::new(format!(
+                "api_key: {key:?} came, and a key has one character or more, and no spaces"
+            )));
+        }
+        if self.link_ttl < Duration::from_secs(1) {
+            let ttl = humantime::format_duration(self.link_ttl);
+            return Err(Error::new(format!("link_ttl: {ttl} came, and it must be a second or more")));
+        }
+        Ok(())
     }
 }

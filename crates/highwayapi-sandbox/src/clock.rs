@@ -1,10 +1,8 @@
 //! The sandbox's own time: as the machine's, quicker or slower, or moved by hand.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-use tokio::sync::watch;
 
 use crate::error::Error;
 
@@ -17,9 +15,6 @@ const SPEEDS: std::ops::RangeInclusive<f64> = 0.001..=1_000_000.0;
 /// A stepped clock goes no further than this from its beginning: a hundred years.
 const FURTHEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 
-/// Longest sleep at once; a slow clock sleeps several times.
-const DAY: Duration = Duration::from_secs(86_400);
-
 /// The time that a sandbox lives in: all times of its answers, the expiry of its links and the run times of its tasks.
 ///
 /// For [`Builder::clock`](crate::Builder::clock). Clones are the same clock.
@@ -30,16 +25,13 @@ struct Inner {
     mode: Mode,
     speed: f64,
     beginning: Mutex<Beginning>,
-    /// Virtual time since the beginning of a stepped clock.
-    stepped: watch::Sender<Duration>,
 }
 
 /// How the virtual time follows from the machine's.
-#[derive(Clone, Copy)]
 struct Beginning {
     /// Virtual time since 1970 at which the sandbox began.
     unix: Duration,
-    /// Virtual time that had passed since then at the moment `started`.
+    /// Virtual time that had passed since then at the moment `started`; of a stepped clock all of it.
     passed: Duration,
     started: Instant,
 }
@@ -56,7 +48,6 @@ pub(crate) enum Mode {
 }
 
 impl Mode {
-    #[cfg_attr(not(test), allow(dead_code))]
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Real => "real",
@@ -92,14 +83,11 @@ impl Clock {
 
     fn new(mode: Mode, speed: f64) -> Self {
         let beginning = Mutex::new(Beginning::of(mode));
-        Self(Arc::new(Inner { mode, speed, beginning, stepped: watch::Sender::default() }))
+        Self(Arc::new(Inner { mode, speed, beginning }))
     }
 
     /// Virtual time since the sandbox began.
     pub fn now(&self) -> Duration {
-        if self.0.mode == Mode::Stepped {
-            return *self.0.stepped.borrow();
-        }
         let beginning = self.beginning();
         beginning.passed + beginning.started.elapsed().mul_f64(self.0.speed)
     }
@@ -119,16 +107,11 @@ impl Clock {
         self.now().as_millis().try_into().unwrap_or(u64::MAX)
     }
 
-    fn beginning(&self) -> Beginning {
-        *self.0.beginning.lock().unwrap_or_else(PoisonError::into_inner)
+    fn beginning(&self) -> MutexGuard<'_, Beginning> {
+        self.0.beginning.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin(&self, beginning: Beginning) {
-        *self.0.beginning.lock().unwrap_or_else(PoisonError::into_inner) = beginning;
-        self.0.stepped.send_replace(beginning.passed);
-    }
-
-    /// Moves a stepped clock on, and wakes who waits for that time.
+    /// Moves a stepped clock on.
     ///
     /// # Errors
     ///
@@ -137,27 +120,11 @@ impl Clock {
         if self.0.mode != Mode::Stepped {
             return Err(Error::new("the clock moves by itself: only a stepped clock can be advanced"));
         }
-        let mut fits = false;
-        self.0.stepped.send_if_modified(|now| {
-            let next = now.checked_add(by).filter(|next| *next <= FURTHEST);
-            fits = next.is_some();
-            next.map(|next| *now = next).is_some()
-        });
-        if fits { Ok(()) } else { Err(Error::new("the clock goes no further than a hundred years from its beginning")) }
-    }
-
-    /// Returns once the clock shows this virtual time, counted as by [`now`](Self::now).
-    #[cfg_attr(not(test), allow(dead_code))]
-    pub(crate) async fn sleep_until(&self, at: Duration) {
-        if self.0.mode == Mode::Stepped {
-            // The sender lives as long as the clock.
-            let _ = self.0.stepped.subscribe().wait_for(|now| *now >= at).await;
-            return;
-        }
-        while let Some(left) = at.checked_sub(self.now()).filter(|left| !left.is_zero()) {
-            let real = Duration::try_from_secs_f64(left.as_secs_f64() / self.0.speed);
-            tokio::time::sleep(real.unwrap_or(DAY).min(DAY)).await;
-        }
+        let mut beginning = self.beginning();
+        let next = beginning.passed.checked_add(by).filter(|next| *next <= FURTHEST);
+        beginning.passed =
+            next.ok_or_else(|| Error::new("the clock goes no further than a hundred years from its beginning"))?;
+        Ok(())
     }
 
     /// Goes on for a sandbox that began then and has seen `now`. A clock that moves by itself has moved meanwhile; a stepped
@@ -167,21 +134,19 @@ impl Clock {
             Mode::Stepped => Duration::ZERO,
             Mode::Real | Mode::Scaled => system().saturating_sub(began).mul_f64(self.0.speed),
         };
-        self.begin(Beginning { unix: began, passed: now.max(meanwhile), started: Instant::now() });
+        *self.beginning() = Beginning { unix: began, passed: now.max(meanwhile), started: Instant::now() };
     }
 
     /// Begins anew.
     pub(crate) fn restart(&self) {
-        self.begin(Beginning::of(self.0.mode));
+        *self.beginning() = Beginning::of(self.0.mode);
     }
 
-    #[cfg_attr(not(test), allow(dead_code))]
     pub(crate) fn mode(&self) -> Mode {
         self.0.mode
     }
 
     /// 1 for the machine's own pace, 0 for a stepped clock.
-    #[cfg_attr(not(test), allow(dead_code))]
     pub(crate) fn speed(&self) -> f64 {
         self.0.speed
     }
@@ -218,33 +183,27 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    #[tokio::test]
-    async fn a_stepped_clock_moves_by_hand_alone() {
+    #[test]
+    fn a_stepped_clock_moves_by_hand_alone() {
         let clock = Clock::stepped();
         assert_eq!((clock.now(), clock.unix()), (Duration::ZERO, STEPPED_START));
         assert_eq!((clock.mode().name(), clock.speed()), ("stepped", 0.0));
-        let waiting = tokio::spawn({
-            let clock = clock.clone();
-            async move { clock.sleep_until(HOUR).await }
-        });
-        tokio::task::yield_now().await;
-        clock.advance(HOUR / 2).unwrap();
-        tokio::task::yield_now().await;
-        assert!(!waiting.is_finished());
-        clock.advance(HOUR / 2).unwrap();
-        waiting.await.unwrap();
+        let same = clock.clone();
+        same.advance(HOUR / 2).unwrap();
+        std::thread::sleep(Duration::from_millis(1));
+        same.advance(HOUR / 2).unwrap();
         assert_eq!((clock.now(), clock.unix()), (HOUR, STEPPED_START + HOUR));
         assert!(clock.advance(Duration::MAX).is_err());
         assert_eq!(clock.now(), HOUR, "what goes too far moves nothing");
     }
 
-    #[tokio::test]
-    async fn a_scaled_clock_is_so_many_times_as_quick() {
+    #[test]
+    fn a_scaled_clock_is_so_many_times_as_quick() {
         let clock = Clock::scaled(100_000.0).unwrap();
-        let real = Instant::now();
-        clock.sleep_until(HOUR).await;
-        assert!(clock.now() >= HOUR);
-        assert!(real.elapsed() >= Duration::from_millis(36), "an hour is 36 ms");
+        std::thread::sleep(Duration::from_millis(36));
+        assert!(clock.now() >= HOUR, "an hour is 36 ms");
+        let slow = Clock::scaled(0.001).unwrap();
+        assert!(slow.now() < Duration::from_secs(1));
         assert!(clock.advance(HOUR).is_err());
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e7] {
             assert!(Clock::scaled(bad).is_err(), "{bad}");

@@ -55,7 +55,6 @@ struct Live {
 }
 
 /// What became of a rule so far.
-#[cfg_attr(not(test), allow(dead_code))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Counter {
     pub(crate) name: String,
@@ -85,7 +84,6 @@ impl Faults {
     }
 
     /// The script as it is now, with what was added, removed and switched since it was put there.
-    #[cfg_attr(not(test), allow(dead_code))]
     pub(crate) fn get(&self) -> Script {
         let state = self.state();
         let mut script = state.script.clone();
@@ -109,14 +107,12 @@ impl Faults {
     }
 
     /// A scenario in place of the script that is there.
-    #[cfg_attr(not(test), allow(dead_code))]
     pub(crate) fn load(&self, scenario: &str) -> Result<(), Error> {
         self.put(Script::scenario(scenario)?);
         Ok(())
     }
 
     /// One more rule, before all others, so that it wins. Gives its name.
-    #[cfg_attr(not(test), allow(dead_code))]
     pub(crate) fn add(&self, mut rule: Rule) -> Result<String, Error> {
         let mut state = self.state();
         if state.rules.len() >= MAX_RULES {
@@ -133,7 +129,6 @@ impl Faults {
         Ok(name)
     }
 
-    #[cfg_attr(not(test), allow(dead_code))]
     pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
         let mut state = self.state();
         let at = state.find(name)?;
@@ -142,7 +137,6 @@ impl Faults {
     }
 
     /// A rule that is off counts the requests that fit and hits none.
-    #[cfg_attr(not(test), allow(dead_code))]
     pub(crate) fn switch(&self, name: &str, on: bool) -> Result<(), Error> {
         let mut state = self.state();
         let at = state.find(name)?;
@@ -151,7 +145,6 @@ impl Faults {
     }
 
     /// In the order of the rules.
-    #[cfg_attr(not(test), allow(dead_code))]
     pub(crate) fn counters(&self) -> Vec<Counter> {
         let counter = |live: &Live| Counter {
             name: live.name().to_owned(),
@@ -205,7 +198,6 @@ impl Faults {
 }
 
 impl State {
-    #[cfg_attr(not(test), allow(dead_code))]
     fn find(&self, name: &str) -> Result<usize, Error> {
         let unknown = || {
             let names: Vec<&str> = self.rules.iter().map(Live::name).collect();

@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::api::drain;
-use crate::error::ApiError;
+use crate::error::{ApiError, Error};
 
 /// What is read of a request that is refused, so that its answer is seen.
 const MAX_REFUSED: usize = 1 << 20;
@@ -25,10 +25,11 @@ pub(crate) struct Hosts {
 
 impl Hosts {
     /// Names and addresses, with or without a port, which does not matter.
-    pub(crate) fn new<'a>(listen: IpAddr, public_url: Option<&str>, names: impl Iterator<Item = &'a String>) -> Self {
-        let public = public_url.and_then(|url| url.parse::<Uri>().ok()).and_then(|url| url.host().map(str::to_owned));
-        let names = names.map(|name| host(name).unwrap_or_else(|| name.clone()));
-        Self { listen, names: names.chain(public).map(|name| name.to_ascii_lowercase()).collect() }
+    pub(crate) fn new(listen: IpAddr, public_url: Option<&str>, names: &[String]) -> Result<Self, Error> {
+        let is_none =
+            |name: &str| Error::new(format!("allow_host: {name:?} came, and it must be a name or an address"));
+        let names = names.iter().map(|name| host(name).ok_or_else(|| is_none(name)));
+        Ok(Self { listen, names: names.chain(public_url.map(host_of)).collect::<Result<_, _>>()? })
     }
 
     fn check(&self, request: &Request) -> Result<(), ApiError> {
@@ -66,6 +67,17 @@ impl Hosts {
     }
 }
 
+/// The host of the start of links.
+fn host_of(url: &str) -> Result<String, Error> {
+    let of = |url: &Uri| host(url.authority()?.as_str());
+    let uri = url.parse::<Uri>().ok().filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
+    uri.filter(|uri| uri.query().is_none()).as_ref().and_then(of).ok_or_else(|| {
+        Error::new(format!(
+            "public_url: {url:?} came, and it must be the start of links, such as https://clips.example"
+        ))
+    })
+}
+
 /// Without port and final dot, in small letters.
 fn host(text: &str) -> Option<String> {
     let authority: Authority = text.parse().ok()?;
@@ -98,7 +110,7 @@ mod tests {
     #[test]
     fn loopback_and_what_is_allowed_are_known() {
         let allowed = ["Sandbox.test:80".to_owned()];
-        let hosts = Hosts::new("192.0.2.1".parse().unwrap(), Some("https://clips.example/base"), allowed.iter());
+        let hosts = Hosts::new("192.0.2.1".parse().unwrap(), Some("https://clips.example/base"), &allowed).unwrap();
         for good in [
             "127.0.0.1:4310",
             "127.8.8.8",
@@ -130,13 +142,26 @@ mod tests {
         ] {
             assert!(!knows(&hosts, bad), "{bad}");
         }
-        let open = Hosts::new("0.0.0.0".parse().unwrap(), None, std::iter::empty());
+        let open = Hosts::new("0.0.0.0".parse().unwrap(), None, &[]).unwrap();
         assert!(knows(&open, "10.0.0.1:4310") && !knows(&open, "evil.example"));
     }
 
     #[test]
+    fn what_is_no_name_is_told() {
+        let refused = |public_url: Option<&str>, names: &[String]| {
+            Hosts::new("127.0.0.1".parse().unwrap(), public_url, names).err().unwrap().to_string()
+        };
+        for bad in ["", "a b", "a@b", "http://a"] {
+            assert!(refused(None, &[bad.to_owned()]).starts_with("allow_host: "), "{bad}");
+        }
+        for bad in ["", "clips.example", "/clips", "ftp://clips.example", "http://", "https://clips.example/?a=b"] {
+            assert!(refused(Some(bad), &[]).starts_with("public_url: "), "{bad}");
+        }
+    }
+
+    #[test]
     fn one_host_is_needed_and_the_target_counts_too() {
-        let hosts = Hosts::new("127.0.0.1".parse().unwrap(), None, std::iter::empty());
+        let hosts = Hosts::new("127.0.0.1".parse().unwrap(), None, &[]).unwrap();
         let request = |uri: &str, names: &[&str]| {
             let builder = names.iter().fold(Request::builder().uri(uri), |builder, name| builder.header("host", *name));
             hosts.check(&builder.body(axum::body::Body::empty()).unwrap())

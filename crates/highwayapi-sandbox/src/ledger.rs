@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 pub use self::assertions::Assertions;
 pub(crate) use self::assertions::Checked;
+use crate::hex;
 use crate::pictures::Content;
 
 /// Submits that are kept one by one, and requests of a key that are recognised when they come again. The totals count on
@@ -27,7 +28,7 @@ const MAX_LISTED: usize = 100;
 /// A key as it may be shown: its first four characters and a piece of its hash.
 pub(crate) fn key_name(key: &str) -> String {
     let start: String = key.chars().take(4).collect();
-    format!("{start}…{}", &hex(&Sha256::digest(key))[..8])
+    format!("{start}…{}", &hex::encode(&Sha256::digest(key))[..8])
 }
 
 /// What makes two submits the same request: every field with its default, pictures by their content.
@@ -48,25 +49,14 @@ impl RequestHash {
     }
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let mut bytes = [0; 32];
-        if text.len() != 64 || !text.is_ascii() {
-            return None;
-        }
-        for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
-            *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
-        }
-        Some(Self(bytes))
+        hex::decode(text).map(Self)
     }
 }
 
 impl fmt::Display for RequestHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.0))
+        f.write_str(&hex::encode(&self.0))
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A submit that was accepted, and so would have been billed, whatever becomes of its task.

@@ -74,7 +74,7 @@ use crate::metrics::Metrics;
 use crate::pictures::Pictures;
 pub use crate::run_time::RunTime;
 use crate::seed::Seed;
-use crate::shared::Shared;
+use crate::shared::{Shared, WELL_KNOWN_KEY};
 use crate::state::Log;
 pub use crate::tasks::Accepted;
 use crate::tasks::Tasks;
@@ -164,7 +164,7 @@ impl Sandbox {
         self.shared.import(export)
     }
 
-    /// Forgets all tasks and bills, counts from the beginning, and begins the clock anew.
+    /// Forgets all tasks, bills and lines of the journal, counts from the beginning, and begins the clock anew.
     ///
     /// # Errors
     ///
@@ -243,9 +243,11 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// When it cannot listen there, an address of [`allow_fetch`](Self::allow_fetch) is none, the folder of
-    /// [`state`](Self::state) is in use or holds something else, or there is no temporary directory to be had.
+    /// When something that was asked for cannot be, which the message names; it cannot listen there; the folder of
+    /// [`state`](Self::state) is in use or holds something else; or there is no temporary directory to be had.
     pub async fn start(self) -> Result<Sandbox, Error> {
+        self.check()?;
+        let hosts = Arc::new(Hosts::new(self.listen.ip(), self.public_url.as_deref(), &self.allow_host)?);
         let contract = Contract::load()?;
         let frames = Frames::new(&self.allow_fetch, self.lenient, contract.max_picture())?;
         let kept = self.state.as_deref().map(Log::open).transpose()?;
@@ -265,11 +267,10 @@ impl Builder {
         let cannot_listen = |e| Error::new(format!("cannot listen on {}", self.listen)).caused_by(e);
         let listener = TcpListener::bind(self.listen).await.map_err(cannot_listen)?;
         let base_url = format!("http://{}", reachable(listener.local_addr().map_err(cannot_listen)?));
-        let hosts = Arc::new(Hosts::new(self.listen.ip(), self.public_url.as_deref(), self.allow_host.iter()));
         let link_base = self.public_url.unwrap_or_else(|| base_url.clone());
         let clock = self.clock.unwrap_or_else(Clock::real);
         let shared = Arc::new(Shared {
-            keys: if self.api_keys.is_empty() { vec!["sandbox-key".to_owned()] } else { self.api_keys },
+            keys: if self.api_keys.is_empty() { vec![WELL_KNOWN_KEY.to_owned()] } else { self.api_keys },
             lenient: self.lenient,
             seed,
             faults: Faults::new(self.faults, seed, clock.clone()),
@@ -301,7 +302,8 @@ impl Builder {
             .layer(from_fn_with_state(Arc::clone(&shared), faults::layer))
             .layer(from_fn_with_state(hosts, hosts::layer))
             .layer(from_fn_with_state(Arc::clone(&shared), journal::observe));
-        let server = tokio::spawn(server::serve(listener, api, self.client_patience, stopped));
+        let open = Arc::clone(&shared.metrics.connections);
+        let server = tokio::spawn(server::serve(listener, api, self.client_patience, open, stopped));
         Ok(Sandbox { base_url, shared, stop: Some(stop), server })
     }
 }

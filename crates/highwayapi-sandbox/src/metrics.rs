@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
-use std::sync::Arc;
 
 use crate::operation::Operation;
 use crate::shared::Shared;
@@ -21,6 +20,8 @@ pub(crate) struct Metrics {
     requests: Mutex<BTreeMap<(Operation, Option<u16>), u64>>,
     faults: AtomicU64,
     sent: AtomicU64,
+    /// Connections that are open now.
+    pub(crate) connections: Arc<AtomicUsize>,
 }
 
 impl Metrics {
@@ -54,6 +55,8 @@ fn render(shared: &Shared) -> String {
     for (state, count) in shared.tasks.by_state(shared.clock.now_ms()) {
         page.sample(&format!(r#"{{state="{}"}}"#, name(state)), count);
     }
+    page.family("connections", "gauge", "Connections that are open.");
+    page.sample("", shared.metrics.connections.load(Ordering::Relaxed));
     let totals = shared.ledger.totals(None);
     for (name, help, value) in [
         ("submits_total", "Submits that were accepted.", totals.submits),

@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 use std::future::pending;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -34,17 +36,22 @@ const MAX_HEAD: usize = 64 << 10;
 /// Pause where the system has no connection to give, such as for want of files.
 const BREATH: Duration = Duration::from_millis(50);
 
+/// How long a client may keep it waiting, unless something else is said.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Serves until `stop`, and returns when the answers on their way have left. `patience` is for how long a client may keep
-/// it waiting.
+/// it waiting, `open` tells how many connections there are.
 pub(crate) async fn serve(
     listener: TcpListener,
     api: Router,
     patience: Duration,
+    open: Arc<AtomicUsize>,
     mut stop: oneshot::Receiver<()>,
 ) -> io::Result<()> {
     let (closing, closed) = watch::channel(());
     let mut connections = JoinSet::new();
     loop {
+        open.store(connections.len(), Ordering::Relaxed);
         tokio::select! {
             _ = &mut stop => break,
             Some(_) = connections.join_next() => {}
@@ -104,7 +111,7 @@ async fn connection(
             }
         }
     };
-    let stream = http.into_parts().io.into_inner().into_inner();
+    let stream = http.into_parts().io.into_inner();
     // Whatever breaks here breaks because somebody went away.
     tokio::select! {
         _ = deliver(stream, response, delivery, bare) => {}

@@ -25,6 +25,9 @@ use crate::seed::Seed;
 use crate::state::{Document, Event, Log};
 use crate::tasks::{Fate, PROMPT_KEPT, Task, Tasks, Ticket};
 
+/// The key that is taken unless somebody sets another one: known to all, it may be shown.
+pub(crate) const WELL_KNOWN_KEY: &str = "sandbox-key";
+
 /// Most bytes of pictures that an export holds.
 const MAX_EXPORTED: u64 = 64 << 20;
 
@@ -164,12 +167,13 @@ impl Shared {
         kept.map_err(|e| Error::new("the clock moved, and that could not be written to disk").caused_by(e))
     }
 
-    /// Forgets all tasks and bills. Numbers are counted from 1 again, and the clock begins anew.
+    /// Forgets all tasks, bills and what was asked. Numbers are counted from 1 again, and the clock begins anew.
     pub(crate) fn reset(&self) -> Result<(), Error> {
         self.clock.restart();
         self.tasks.replace(0, 0, Vec::new());
         self.ledger.reset();
         self.faults.restart();
+        self.journal.reset();
         self.write_down()
     }
 

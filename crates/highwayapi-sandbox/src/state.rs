@@ -13,6 +13,10 @@ use crate::error::Error;
 use crate::tasks::{MAX_FINISHED, Task};
 
 /// The form of the document. One of another form is refused.
+/// In a folder: the sandbox, and what one sandbox at a time holds.
+const FILE: &str = "sandbox.jsonl";
+const LOCK: &str = "lock";
+
 const VERSION: u32 = 1;
 
 /// Bytes of events after which the document is written anew.
@@ -135,11 +139,17 @@ impl Log {
     pub(crate) fn open(dir: &Path) -> Result<(Self, Option<Before>), Error> {
         let failed =
             |e: io::Error| Error::new(format!("state: the folder {} cannot be used", dir.display())).caused_by(e);
+        if !is_free(dir).map_err(failed)? {
+            return Err(Error::new(format!(
+                "state: the folder {} holds something else than a sandbox: name one that is empty, or a new one",
+                dir.display()
+            )));
+        }
         for folder in [dir.to_owned(), dir.join("pictures"), dir.join("clips")] {
             private_dir(&folder).map_err(failed)?;
         }
         let lock =
-            open(&dir.join("lock"), OpenOptions::new().write(true).create(true).truncate(false)).map_err(failed)?;
+            open(&dir.join(LOCK), OpenOptions::new().write(true).create(true).truncate(false)).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
@@ -147,7 +157,7 @@ impl Log {
             }
             Err(fs::TryLockError::Error(e)) => return Err(failed(e)),
         }
-        let path = dir.join("sandbox.jsonl");
+        let path = dir.join(FILE);
         let mut options = OpenOptions::new();
         let file = open(&path, options.read(true).append(true).create(true)).map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();
@@ -227,6 +237,26 @@ fn replay(file: &File, path: &Path) -> Result<Before, Error> {
     }
 }
 
+/// Whether a sandbox may have the folder: what it removes there at its start must not be somebody's own. One that was killed
+/// before it wrote anything leaves its lock and empty folders.
+fn is_free(dir: &Path) -> io::Result<bool> {
+    if dir.join(FILE).exists() {
+        return Ok(true);
+    }
+    let entries = match fs::read_dir(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(true),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let is_empty = entry.file_type()?.is_dir() && fs::read_dir(entry.path())?.next().is_none();
+        if !is_empty && entry.file_name() != LOCK {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Pictures, prompts and clips are their user's: nobody else may look in.
 fn private_dir(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
@@ -284,6 +314,18 @@ mod tests {
             let error = Log::open(dir.path()).err().unwrap().to_string();
             assert!(error.starts_with("state: "), "{error}");
         }
+    }
+
+    #[test]
+    fn what_is_somebodys_own_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("clips")).unwrap();
+        fs::write(dir.path().join("lock"), "").unwrap();
+        Log::open(dir.path()).unwrap();
+        fs::remove_file(dir.path().join(FILE)).unwrap();
+        fs::write(dir.path().join("clips/mine.mp4"), "").unwrap();
+        let error = Log::open(dir.path()).err().unwrap().to_string();
+        assert!(error.contains("holds something else than a sandbox"), "{error}");
     }
 
     #[test]

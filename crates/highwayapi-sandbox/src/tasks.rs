@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use highwayapi_render::ClipSpec;
 
-#[cfg_attr(not(test), allow(unused_imports))]
 pub(crate) use self::task::State;
 pub(crate) use self::task::Task;
 use crate::clip::Pair;
@@ -204,7 +203,6 @@ impl Tasks {
     }
 
     /// Those whose number is below `before`, the newest first.
-    #[cfg_attr(not(test), allow(dead_code))]
     pub(crate) fn newest(&self, before: u64, wanted: impl Fn(&Task) -> bool, most: usize) -> Vec<Task> {
         let table = self.table();
         let mut tasks: Vec<_> = table.tasks.values().filter(|task| task.number < before && wanted(task)).collect();

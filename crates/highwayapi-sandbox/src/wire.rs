@@ -8,10 +8,10 @@ use axum::http::{header, response};
 use axum::response::Response;
 use http_body_util::BodyExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, copy, sink};
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::faults::By;
+use crate::patience::PatientStream;
 
 /// How long a silent connection is kept for a client that does not go away.
 const SILENCE: Duration = Duration::from_secs(600);
@@ -42,7 +42,7 @@ pub(crate) enum Part {
 
 /// Sends it, and ends the connection. `bare` where no body may come.
 pub(crate) async fn deliver(
-    mut stream: TcpStream,
+    mut stream: PatientStream,
     response: Response,
     delivery: Delivery,
     bare: bool,
@@ -67,7 +67,7 @@ pub(crate) async fn deliver(
     }
     stream.flush().await?;
     match delivery.end {
-        By::Reset => stream.set_zero_linger(),
+        By::Reset => stream.into_inner().set_zero_linger(),
         By::Silence => {
             gone(stream, SILENCE).await;
             Ok(())
@@ -87,7 +87,7 @@ async fn gone(mut stream: impl AsyncRead + Unpin, limit: Duration) {
 }
 
 async fn send(
-    stream: &mut TcpStream,
+    stream: &mut PatientStream,
     mut body: axum::body::Body,
     most: u64,
     length: u64,
@@ -125,4 +125,24 @@ fn written(head: &response::Parts, length: Option<u64>) -> Vec<u8> {
     }
     text.extend(b"connection: close\r\n\r\n");
     text
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use axum::body::Body;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_does_not_take_what_comes_in_another_way_is_cut_off_too() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let stream = PatientStream::new(listener.accept().await.unwrap().0, Duration::from_millis(200));
+        let response = Response::new(Body::from(vec![0; 64 << 20]));
+        let sent = timeout(Duration::from_secs(60), deliver(stream, response, Delivery::default(), false)).await;
+        assert_eq!(sent.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
+        drop(client);
+    }
 }

@@ -8,16 +8,17 @@ use clap::{Subcommand, ValueHint};
 use highwayapi_sandbox::RunTime;
 
 /// What a recorder and a cassette have no use for.
-const OF_A_SANDBOX: [&str; 14] = [
+const OF_A_SANDBOX: [&str; 15] = [
     "public_url",
     "allow_fetch",
-    "allow_host",
     "api_key",
     "seed",
     "speed",
     "stepped",
     "run_time",
     "queue_time",
+    "link_ttl",
+    "max_open_tasks",
     "state",
     "strict",
     "lenient",
@@ -25,11 +26,15 @@ const OF_A_SANDBOX: [&str; 14] = [
     "faults",
 ];
 
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "expected an address with its port, such as 127.0.0.1:4310".to_owned())
+}
+
 #[derive(clap::Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Serve {
     /// Where to listen; port 0 takes a free one
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:4310")]
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:4310", value_parser = address)]
     pub(crate) listen: SocketAddr,
     /// What result links begin with, where clients reach the sandbox by another address than its own
     #[arg(long, value_name = "URL")]
@@ -60,7 +65,7 @@ pub(crate) struct Clockwork {
     pub(crate) api_key: Vec<String>,
     /// What ids, run times and all else that is drawn follow from: the same seed, clock and requests give the same answers
     /// and clips [default: a random one, or the folder's]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
     /// Lets the sandbox's time pass so many times as quick, from 0.001 to 1000000
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true, conflicts_with = "stepped")]
@@ -78,6 +83,9 @@ pub(crate) struct Clockwork {
     /// For how long a result link is good, by the sandbox's time
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = humantime::parse_duration)]
     pub(crate) link_ttl: Duration,
+    /// How many tasks may wait or run at once; further submits are answered with 429
+    #[arg(long, value_name = "NUMBER", default_value_t = 10_000, allow_negative_numbers = true)]
+    pub(crate) max_open_tasks: usize,
     /// Keeps tasks, pictures and bills in this folder, and goes on from what is there
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) state: Option<PathBuf>,

@@ -13,10 +13,7 @@ use crate::clock::Mode;
 use crate::error::ApiError;
 use crate::frames::blocking;
 use crate::journal::rfc3339;
-use crate::shared::Shared;
-
-/// The key that is taken unless somebody sets another one: known to all, it may be shown.
-pub(crate) const WELL_KNOWN_KEY: &str = "sandbox-key";
+use crate::shared::{Shared, WELL_KNOWN_KEY};
 
 pub(super) async fn sandbox(
     State(shared): State<Arc<Shared>>,
@@ -54,14 +51,8 @@ pub(super) async fn advance(State(shared): State<Arc<Shared>>, request: Request)
 }
 
 pub(super) async fn reset(State(shared): State<Arc<Shared>>) -> Result<StatusCode, ApiError> {
-    blocking(move || {
-        shared.reset()?;
-        shared.journal.reset();
-        shared.faults.put(shared.faults.get());
-        Ok(StatusCode::NO_CONTENT)
-    })
-    .await?
-    .map_err(|e: crate::Error| ApiError::internal(e.to_string()))
+    blocking(move || shared.reset()).await?.map_err(|e| ApiError::internal(e.to_string()))?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn export(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {

@@ -50,6 +50,7 @@ pub struct RecorderBuilder {
     upstream: String,
     cassette: PathBuf,
     listen: SocketAddr,
+    allow_host: Vec<String>,
     keep_videos: bool,
 }
 
@@ -60,6 +61,7 @@ impl Recorder {
             upstream: upstream.into(),
             cassette: cassette.into(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            allow_host: Vec::new(),
             keep_videos: false,
         }
     }
@@ -98,6 +100,12 @@ impl RecorderBuilder {
         self
     }
 
+    /// Lets clients call it by this name in the `Host` header. May be called several times.
+    pub fn allow_host(mut self, name: impl Into<String>) -> Self {
+        self.allow_host.push(name.into());
+        self
+    }
+
     /// Whether videos are kept in a folder beside the cassette, whose name ends in `.videos`. Not unless said otherwise.
     pub fn keep_videos(mut self, keep: bool) -> Self {
         self.keep_videos = keep;
@@ -112,7 +120,7 @@ impl RecorderBuilder {
     pub async fn start(self) -> Result<Recorder, Error> {
         let upstream = Upstream::new(&self.upstream)?;
         let contract = Contract::load()?;
-        let place = Place::take(self.listen).await?;
+        let place = Place::take(self.listen, &self.allow_host).await?;
         let writer = Arc::new(Writer::create(&self.cassette, upstream.origin())?);
         let videos = match self.keep_videos {
             true => Some(video::folder(&self.cassette)?),

@@ -186,7 +186,6 @@ pub(crate) fn free_name(effect: &str, taken: impl Fn(&str) -> bool) -> String {
 
 impl Rule {
     /// Reads one rule in JSON.
-    #[cfg_attr(not(test), allow(dead_code))]
     pub(crate) fn from_json(text: &str) -> Result<Self, Error> {
         let mut read = serde_json::Deserializer::from_str(text);
         let rule: Self = serde_path_to_error::deserialize(&mut read)

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use highwayapi_sandbox::cassette::Replay;
+use highwayapi_sandbox::cassette::{Recorder, Replay};
 
 use super::cassette::{Caller, Odd, lines, recorder, reply, videos};
 use super::*;
@@ -10,7 +10,7 @@ use super::*;
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 async fn replay(cassette: &std::path::Path) -> (Replay, Caller) {
-    let replay = Replay::start(cassette, ANY).await.unwrap();
+    let replay = Replay::start(cassette, ANY, &[]).await.unwrap();
     let caller = Caller { base_url: replay.base_url().to_owned(), key: "whatever".to_owned() };
     (replay, caller)
 }
@@ -124,4 +124,25 @@ async fn bad_days_are_replayed_too() {
     assert_eq!(heard[0], (502, None, json!("ANSWER_LOST")));
     assert_eq!(heard[1], (429, Some("7".to_owned()), Value::Null));
     assert_eq!(heard[2], (502, None, json!("ANSWER_LOST")));
+}
+
+/// Neither a recorder, which has the user's key in its hands, nor a replay is there for a web page of another name.
+#[tokio::test]
+async fn a_name_that_is_not_theirs_is_refused() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let cassette = folder.path().join("c");
+    let recorder = Recorder::builder(sandbox.base_url(), &cassette).allow_host("recorder.test").start().await.unwrap();
+    let ask = async |base_url: &str, host: &str| {
+        let request = reqwest::Client::new().get(format!("{base_url}{TASK_RESULT}?task_id=x")).header("host", host);
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(ask(recorder.base_url(), "evil.example").await, 421);
+    assert_eq!(ask(recorder.base_url(), "recorder.test:4310").await, 401);
+    recorder.stop().await;
+    assert_eq!(lines(&cassette, "request").len(), 1, "what was refused was not passed on");
+
+    let replay = Replay::start(&cassette, ANY, &["replay.test".to_owned()]).await.unwrap();
+    assert_eq!(ask(replay.base_url(), "evil.example").await, 421);
+    assert_eq!(ask(replay.base_url(), "replay.test").await, 401);
 }

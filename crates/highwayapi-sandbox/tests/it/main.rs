@@ -16,9 +16,11 @@ mod ledger;
 mod links;
 mod metrics;
 mod requests;
+mod scenarios;
 mod server;
 mod state;
 mod strict;
+mod whole_run;
 mod wire;
 
 use std::time::Duration;

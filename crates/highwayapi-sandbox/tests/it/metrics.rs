@@ -8,6 +8,11 @@ async fn every_number_has_its_type_and_every_request_is_counted() {
     let link = clip(&sandbox).await;
     let length = reqwest::get(&link).await.unwrap().bytes().await.unwrap().len();
     post(&sandbox, &small(json!({ "sample_count": 9 }))).await;
+    let kept = reqwest::Client::new();
+    assert_eq!(
+        kept.get(format!("{}/healthz", sandbox.base_url())).send().await.unwrap().text().await.unwrap(),
+        r#"{"status":"ok"}"#
+    );
 
     let answer = reqwest::get(format!("{}/metrics", sandbox.base_url())).await.unwrap();
     assert_eq!(answer.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
@@ -31,6 +36,7 @@ async fn every_number_has_its_type_and_every_request_is_counted() {
     ] {
         assert_eq!(value(name), wanted, "{name}");
     }
+    assert!((2..20).contains(&value("connections")), "one is kept, and one asks");
     assert!(value("response_bytes_total") > length as u64);
 
     // As the format wants it: help and type once, before the samples of a family.

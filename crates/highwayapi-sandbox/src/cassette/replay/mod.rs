@@ -53,15 +53,16 @@ struct Story {
 type Key = (Operation, String, String);
 
 impl Replay {
-    /// Serves the cassette at `address`; port 0 takes a free one. To be called inside a Tokio runtime.
+    /// Serves the cassette at `address`; port 0 takes a free one. Clients may call it by the names of `allow_host`, too, in
+    /// the `Host` header. To be called inside a Tokio runtime.
     ///
     /// # Errors
     ///
     /// When the cassette cannot be read, or there is no port.
-    pub async fn start(cassette: &Path, address: SocketAddr) -> Result<Self, Error> {
+    pub async fn start(cassette: &Path, address: SocketAddr, allow_host: &[String]) -> Result<Self, Error> {
         let Cassette { exchanges, cut, .. } = Cassette::read(cassette)?;
         let contract = Contract::load()?;
-        let place = Place::take(address).await?;
+        let place = Place::take(address, allow_host).await?;
         let max_body = 2 * contract.max_body();
         let clips = Clips::of(&exchanges, cassette, &contract)?;
         let mut by_request: HashMap<Key, Vec<usize>> = HashMap::new();
