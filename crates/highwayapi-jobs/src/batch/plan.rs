@@ -183,7 +183,8 @@ impl Ledger {
                 id: id_of(&[id.as_str(), job.id.as_str()]),
                 item: job.item,
                 price: job.price,
-                again: job.state == State::Failed,
+                // Its user's word for one that cost nothing in the end is not used up.
+                again: job.again || job.state == State::Failed,
                 fingerprint: job.fingerprint,
                 asked: job.asked,
                 pictures: job.pictures,
