@@ -133,36 +133,52 @@ fn stopped() -> Failure {
 pub(super) async fn resume(args: Resume) -> Result<(), Failure> {
     let interrupts = Interrupts::listen();
     let jobs = service::jobs(&args.service, Some(args.limit.timeout)).await?;
-    let batch = with_caps(&jobs, find(&jobs, &args.batch).await?, &args.caps).await?;
-    go_on(&jobs, &batch, &args, &interrupts).await
+    let batch = find(&jobs, &args.batch).await?;
+    let planned = jobs.tally(&batch.id).await?.count(State::Planned);
+    go_on(&jobs, batch, planned, &args, &interrupts, async |_| Ok(())).await
 }
 
 pub(super) async fn retry_failed(args: RetryFailed) -> Result<(), Failure> {
     let (again, args) = (args.again, args.resume);
     let interrupts = Interrupts::listen();
     let jobs = service::jobs(&args.service, Some(args.limit.timeout)).await?;
-    let batch = with_caps(&jobs, find(&jobs, &args.batch).await?, &args.caps).await?;
-    let retried = jobs.retry_failed(&batch.id, again).await?;
-    if !args.json {
-        let planned = retried.refused + retried.failed;
-        say::err(format_args!("highway: {planned} items are tried again"));
-        if retried.failed_and_left > 0 {
-            let left = retried.failed_and_left;
-            say::err(format_args!(
-                "highway: {left} failed at the service and may have been billed; --again pays for them once more"
-            ));
+    let batch = find(&jobs, &args.batch).await?;
+    let tally = jobs.tally(&batch.id).await?;
+    let failed = if again { tally.count(State::Failed) } else { 0 };
+    let planned = tally.count(State::Planned) + tally.count(State::Refused) + failed;
+    let retry = async |batch: &Batch| {
+        let retried = jobs.retry_failed(&batch.id, again).await?;
+        if !args.json {
+            let planned = retried.refused + retried.failed;
+            say::err(format_args!("highway: {planned} items are tried again"));
+            if retried.failed_and_left > 0 {
+                let left = retried.failed_and_left;
+                say::err(format_args!(
+                    "highway: {left} failed at the service and may have been billed; --again pays for them once more"
+                ));
+            }
         }
-    }
-    go_on(&jobs, &batch, &args, &interrupts).await
+        Ok(())
+    };
+    go_on(&jobs, batch, planned, &args, &interrupts, retry).await
 }
 
-async fn go_on(jobs: &Jobs, batch: &Batch, args: &Resume, interrupts: &Interrupts) -> Result<(), Failure> {
+/// Asks, then changes what is to be changed, for others may be at work on it, and then runs it.
+async fn go_on(
+    jobs: &Jobs,
+    batch: Batch,
+    planned: u64,
+    args: &Resume,
+    interrupts: &Interrupts,
+    change: impl AsyncFnOnce(&Batch) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     if !batch.cancelled {
         // An item may ask for more than one clip; how many is seen when it is sent, and is what the cap counts.
-        let planned = jobs.tally(&batch.id).await?.count(State::Planned);
         args.consent.ask(planned, "as planned", interrupts).await?;
     }
-    drive(jobs, batch, &args.pace, None, args.json, interrupts).await
+    let batch = with_caps(jobs, batch, &args.caps).await?;
+    change(&batch).await?;
+    drive(jobs, &batch, &args.pace, None, args.json, interrupts).await
 }
 
 /// Caps that were typed replace those of before.

@@ -147,6 +147,33 @@ fn a_cap_ends_a_batch_and_a_larger_one_goes_on() {
     assert_eq!((&last["states"]["downloaded"], &last["states"]["dropped"]), (&1.into(), &3.into()), "{last}");
 }
 
+/// Who says no has changed nothing: others may be at work on the same record.
+#[cfg(target_os = "linux")]
+#[test]
+fn on_a_terminal_it_asks_and_a_no_sends_nothing() {
+    use crate::trouble::on_terminal;
+
+    let (server, folder) = (Server::start(), folder(MANIFEST));
+    let path = folder.path();
+    let run = ["batch", "run", "clips.yaml", "--ask-above", "4", "--max-clips", "1"];
+    for no in ["n\n", "\n"] {
+        let (code, screen) = on_terminal(&mut server.command(path, &run), no);
+        assert_eq!(code, Some(2), "{screen}");
+        assert!(screen.contains("5 clips will be sent and paid for (cost: unknown). Go on? [y/N]"), "{screen}");
+        assert!(screen.contains("stopped; nothing was sent"), "{screen}");
+        assert!(server.run(path, &["batch", "status"]).stdout.is_empty());
+    }
+    let (code, screen) = on_terminal(&mut server.command(path, &run), "y\n");
+    assert_eq!(code, Some(4), "{screen}");
+    assert_eq!(status(&server, path)["spent"]["clips"], 1);
+
+    let resume = ["batch", "resume", "clips.yaml", "--ask-above", "1", "--max-clips", "9"];
+    let (code, screen) = on_terminal(&mut server.command(path, &resume), "n\n");
+    assert_eq!(code, Some(2), "{screen}");
+    let state = status(&server, path);
+    assert_eq!((&state["spent"]["clips"], &state["caps"]["max_clips"]), (&1.into(), &1.into()), "{state}");
+}
+
 #[test]
 fn a_sandbox_of_its_own_is_enough_for_a_first_try() {
     let folder =
