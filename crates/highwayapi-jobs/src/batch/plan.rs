@@ -47,7 +47,8 @@ impl Ledger {
     pub async fn find_batch(&self, text: &str) -> Result<Batch> {
         let mut batches = self.batches().await?;
         // The newest of a name: it may have been used at another service before.
-        if let Some(at) = batches.iter().rposition(|batch| batch.id.as_str() == text || batch.name == text) {
+        let of_id = batches.iter().position(|batch| batch.id.as_str() == text);
+        if let Some(at) = of_id.or_else(|| batches.iter().rposition(|batch| batch.name == text)) {
             return Ok(batches.swap_remove(at));
         }
         batches.retain(|batch| text.len() >= 3 && batch.id.as_str().starts_with(text));

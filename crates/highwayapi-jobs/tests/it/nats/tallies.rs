@@ -18,15 +18,17 @@ async fn a_second_look_reads_only_what_is_new() {
     // Whoever reads keys asks the server for a consumer first.
     let url = server.url();
     let client = async_nats::connect(url.trim_end_matches("/test")).await.expect("a connection");
-    let mut asked = client.subscribe("$JS.API.CONSUMER.CREATE.KV_test-jobs.>").await.expect("a subscription");
+    let mut asked = client.subscribe("$JS.API.CONSUMER.>").await.expect("a subscription");
     client.flush().await.expect("a connection");
     let mut reads = async || {
         // Behind all that was asked so far.
-        client.publish("$JS.API.CONSUMER.CREATE.KV_test-jobs.end", "".into()).await.expect("sent");
+        client.publish("$JS.API.CONSUMER.end", "".into()).await.expect("sent");
         let mut starts = Vec::new();
         while let Some(message) = asked.next().await.filter(|message| !message.subject.ends_with(".end")) {
-            let request: serde_json::Value = serde_json::from_slice(&message.payload).expect("JSON");
-            starts.push(request["config"]["opt_start_seq"].as_u64().unwrap_or_default());
+            if message.subject.starts_with("$JS.API.CONSUMER.CREATE.KV_test-jobs") {
+                let request: serde_json::Value = serde_json::from_slice(&message.payload).expect("JSON");
+                starts.push(request["config"]["opt_start_seq"].as_u64().unwrap_or_default());
+            }
         }
         starts
     };
