@@ -38,6 +38,11 @@ impl Interrupts {
         }
     }
 
+    /// Whether it was.
+    pub(crate) fn any(&self) -> bool {
+        *self.0.borrow() > 0
+    }
+
     /// Runs the submit. Its answer holds the id of a paid task, so the first Ctrl-C does not throw it away; the second
     /// does.
     pub(crate) async fn submit(

@@ -199,6 +199,18 @@ impl Error {
         self.0.kind == Kind::Store
     }
 
+    /// Whether it comes from the record, if only because the requests' budget that is kept there cannot be asked.
+    pub(crate) fn is_of_record(&self) -> bool {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            if error.downcast_ref::<Self>().is_some_and(Self::is_store) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+
     /// The job was no longer held by who wanted to write it.
     pub fn is_not_held(&self) -> bool {
         self.0.kind == Kind::NotHeld

@@ -45,6 +45,7 @@ mod row;
 mod same;
 mod scan;
 mod shared;
+mod tallies;
 mod turns;
 
 use std::fmt;

@@ -163,7 +163,7 @@ impl Which<'_> {
 }
 
 /// What [`Store::claim`] may give.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Claim {
     /// A job that was begun, or one that is planned.
     Any,

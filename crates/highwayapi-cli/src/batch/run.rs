@@ -1,13 +1,14 @@
 //! `highway batch run`, `resume` and `retry-failed`, and `highway worker`: driving the runner, and how it ended.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use highwayapi_jobs::batch::{BatchEvent, Ending, Frames, Outcome, PlannedItem};
-use highwayapi_jobs::{Batch, Jobs, State, Tally};
+use highwayapi_jobs::{Batch, BatchId, Jobs, State, Tally};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::args::batch::{Caps, Consent, Pace, Resume, RetryFailed, Run, Worker};
@@ -24,8 +25,11 @@ use crate::{say, service};
 /// So often what moves on a terminal is drawn.
 const DRAW: Duration = Duration::from_millis(150);
 
-/// Every so many drawings the record is asked what others did.
-const LOOK: u32 = 10;
+/// So often the record is asked what others did.
+const LOOK: Duration = Duration::from_millis(1500);
+
+/// So many times as long as that took it waits until the next time.
+const EASE: u32 = 20;
 
 /// So often a worker looks for a batch with something left to do.
 const IDLE: Duration = Duration::from_secs(2);
@@ -129,36 +133,52 @@ fn stopped() -> Failure {
 pub(super) async fn resume(args: Resume) -> Result<(), Failure> {
     let interrupts = Interrupts::listen();
     let jobs = service::jobs(&args.service, Some(args.limit.timeout)).await?;
-    let batch = with_caps(&jobs, find(&jobs, &args.batch).await?, &args.caps).await?;
-    go_on(&jobs, &batch, &args, &interrupts).await
+    let batch = find(&jobs, &args.batch).await?;
+    let planned = jobs.tally(&batch.id).await?.count(State::Planned);
+    go_on(&jobs, batch, planned, &args, &interrupts, async |_| Ok(())).await
 }
 
 pub(super) async fn retry_failed(args: RetryFailed) -> Result<(), Failure> {
     let (again, args) = (args.again, args.resume);
     let interrupts = Interrupts::listen();
     let jobs = service::jobs(&args.service, Some(args.limit.timeout)).await?;
-    let batch = with_caps(&jobs, find(&jobs, &args.batch).await?, &args.caps).await?;
-    let retried = jobs.retry_failed(&batch.id, again).await?;
-    if !args.json {
-        let planned = retried.refused + retried.failed;
-        say::err(format_args!("highway: {planned} items are tried again"));
-        if retried.failed_and_left > 0 {
-            let left = retried.failed_and_left;
-            say::err(format_args!(
-                "highway: {left} failed at the service and may have been billed; --again pays for them once more"
-            ));
+    let batch = find(&jobs, &args.batch).await?;
+    let tally = jobs.tally(&batch.id).await?;
+    let failed = if again { tally.count(State::Failed) } else { 0 };
+    let planned = tally.count(State::Planned) + tally.count(State::Refused) + failed;
+    let retry = async |batch: &Batch| {
+        let retried = jobs.retry_failed(&batch.id, again).await?;
+        if !args.json {
+            let planned = retried.refused + retried.failed;
+            say::err(format_args!("highway: {planned} items are tried again"));
+            if retried.failed_and_left > 0 {
+                let left = retried.failed_and_left;
+                say::err(format_args!(
+                    "highway: {left} failed at the service and may have been billed; --again pays for them once more"
+                ));
+            }
         }
-    }
-    go_on(&jobs, &batch, &args, &interrupts).await
+        Ok(())
+    };
+    go_on(&jobs, batch, planned, &args, &interrupts, retry).await
 }
 
-async fn go_on(jobs: &Jobs, batch: &Batch, args: &Resume, interrupts: &Interrupts) -> Result<(), Failure> {
+/// Asks, then changes what is to be changed, for others may be at work on it, and then runs it.
+async fn go_on(
+    jobs: &Jobs,
+    batch: Batch,
+    planned: u64,
+    args: &Resume,
+    interrupts: &Interrupts,
+    change: impl AsyncFnOnce(&Batch) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     if !batch.cancelled {
         // An item may ask for more than one clip; how many is seen when it is sent, and is what the cap counts.
-        let planned = jobs.tally(&batch.id).await?.count(State::Planned);
         args.consent.ask(planned, "as planned", interrupts).await?;
     }
-    drive(jobs, batch, &args.pace, None, args.json, interrupts).await
+    let batch = with_caps(jobs, batch, &args.caps).await?;
+    change(&batch).await?;
+    drive(jobs, &batch, &args.pace, None, args.json, interrupts).await
 }
 
 /// Caps that were typed replace those of before.
@@ -177,26 +197,50 @@ pub(crate) async fn work(args: Worker) -> Result<(), Failure> {
     let jobs = service::jobs(&args.service, Some(args.limit.timeout)).await?;
     let base = args.output_dir.as_deref().map(std::path::absolute).transpose();
     let base = base.map_err(|error| Failure::bad_input(format!("output-dir: {error}")))?;
-    let (mut failure, mut left) = (None, HashMap::new());
+    let (mut failure, mut left, mut is_away) = (None, HashMap::new(), false);
     loop {
-        for batch in jobs.batches().await? {
-            let tally = jobs.tally(&batch.id).await?;
-            // What could not be gone on with, as at a cap, waits until something of it is another.
-            let now = (batch.caps, batch.cancelled, tally);
-            if batch.service != jobs.client().base_url() || !is_open(&now.2) || left.get(&batch.id) == Some(&now) {
-                continue;
+        let looked = look_for_work(&jobs, &args, base.as_ref(), &interrupts, &mut left, &mut failure);
+        match looked.await {
+            Ok(()) => is_away = false,
+            // It may be away for minutes; a worker is there when it comes back.
+            Err(error) if error.is_store() && !args.until_done => {
+                if !std::mem::replace(&mut is_away, true) {
+                    say::err(format_args!("highway: {error}; trying again"));
+                }
             }
-            let done = drive(&jobs, &batch, &args.pace, base.clone(), args.json, &interrupts).await;
-            failure = done.err().or(failure);
-            left.insert(batch.id.clone(), (batch.caps, batch.cancelled, jobs.tally(&batch.id).await?));
+            Err(error) => return Err(error.into()),
         }
-        if args.until_done {
-            return failure.map_or(Ok(()), Err);
-        }
-        if interrupts.stoppable(tokio::time::sleep(IDLE)).await.is_none() {
+        let is_over = args.until_done || interrupts.any();
+        if is_over || interrupts.stoppable(tokio::time::sleep(IDLE)).await.is_none() {
             return failure.map_or(Ok(()), Err);
         }
     }
+}
+
+/// Runs each batch of which something is left to do. `left` are those that could not be gone on with, as they were then.
+async fn look_for_work(
+    jobs: &Jobs,
+    args: &Worker,
+    base: Option<&PathBuf>,
+    interrupts: &Interrupts,
+    left: &mut HashMap<BatchId, (highwayapi_jobs::Caps, bool, Tally)>,
+    failure: &mut Option<Failure>,
+) -> highwayapi_jobs::Result<()> {
+    for batch in jobs.batches().await? {
+        let now = (batch.caps, batch.cancelled, jobs.tally(&batch.id).await?);
+        // What could not be gone on with, as at a cap, waits until something of it is another.
+        if batch.service != jobs.client().base_url() || !is_open(&now.2) || left.get(&batch.id) == Some(&now) {
+            continue;
+        }
+        if let Err(why) = drive(jobs, &batch, &args.pace, base.cloned(), args.json, interrupts).await {
+            *failure = Some(why);
+        }
+        if interrupts.any() {
+            break;
+        }
+        left.insert(batch.id.clone(), (batch.caps, batch.cancelled, jobs.tally(&batch.id).await?));
+    }
+    Ok(())
 }
 
 /// Whether something of a batch is left to do.
@@ -222,27 +266,35 @@ async fn drive(
     let outcome = {
         let mut running = pin!(runner.run(interrupts.pressed(1), |event: BatchEvent| live.event(&event)));
         let mut leave = pin!(leave(interrupts, &live));
+        let mut look = pin!(look(jobs, batch, &live));
         let mut draw = interval(DRAW);
         draw.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut drawn = 0;
         loop {
             tokio::select! {
                 biased;
                 outcome = &mut running => break outcome?,
                 () = &mut leave => return Err(left_at_once(batch)),
-                _ = draw.tick() => {
-                    drawn += 1;
-                    if drawn % LOOK == 0 && let Ok(tally) = jobs.tally(&batch.id).await {
-                        let now = jobs.find_batch(batch.id.as_str()).await;
-                        live.known(now.ok().as_ref(), tally);
-                    }
-                    live.draw();
-                }
+                never = &mut look => match never {},
+                _ = draw.tick() => live.draw(),
             }
         }
     };
     live.end(&outcome);
     ended(outcome, json)
+}
+
+/// Beside the run, which must not wait for it.
+async fn look(jobs: &Jobs, batch: &Batch, live: &Live) -> Infallible {
+    let mut pause = LOOK;
+    loop {
+        tokio::time::sleep(pause).await;
+        let begun = Instant::now();
+        if let Ok(tally) = jobs.tally(&batch.id).await {
+            let now = jobs.find_batch(batch.id.as_str()).await;
+            live.known(now.ok().as_ref(), tally);
+        }
+        pause = LOOK.max(EASE * begun.elapsed());
+    }
 }
 
 /// The first Ctrl-C lets answers come, the second does not.

@@ -72,15 +72,16 @@ fn troubles(entries: &[Entry]) {
 pub(super) async fn cancel(args: Cancel) -> Result<(), Failure> {
     let ledger = service::ledger().await?;
     let mut batch = find(&ledger, &args.batch).await?;
-    ledger.cancel(&batch.id).await?;
+    let dropped = ledger.cancel(&batch.id).await?;
     batch.cancelled = true;
     let tally = ledger.tally(&batch.id).await?;
     if args.json {
         say::result(value(&batch, &tally));
         return Ok(());
     }
-    let left = tally.count(State::Planned);
-    say::result(format_args!("batch {} is cancelled: {left} items are not sent any more", batch.id));
+    // Those that others hold at this moment are dropped by them.
+    let unsent = dropped + tally.count(State::Planned);
+    say::result(format_args!("batch {} is cancelled: {unsent} items are not sent any more", batch.id));
     let begun = tally.count(State::Submitted) + tally.count(State::Succeeded);
     if begun > 0 {
         let resume = highway(format_args!("batch resume {}", batch.id));

@@ -92,7 +92,8 @@ fn a_batch_that_is_killed_goes_on_and_pays_for_nothing_twice() {
     let _ = process.wait();
     assert!(status(&server, path)["states"]["planned"].as_u64() > Some(0), "it was killed in the middle");
 
-    // Where it was killed in a submit, nobody knows what became of that one.
+    // Where it was killed in a submit, nobody knows what became of that one; sent again it counts again.
+    let mut clips = 5;
     let mut done = server.run(path, &["batch", "resume", "clips.yaml", "--yes"]);
     if done.code == Some(3) {
         let report = server.run(path, &["batch", "report", "clips.yaml", "--format", "json", "-o", "-"]);
@@ -100,12 +101,13 @@ fn a_batch_that_is_killed_goes_on_and_pays_for_nothing_twice() {
         for item in report["items"].as_array().expect("items").iter().filter(|item| item["state"] == "unknown") {
             let job = item["job"].as_str().expect("a job");
             assert_eq!(server.run(path, &["resolve", job, "--resubmit"]).code, Some(0));
+            clips += if item["id"] == "two" { 2 } else { 1 };
         }
         done = server.run(path, &["batch", "resume", "clips.yaml", "--yes"]);
     }
     assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
     let state = status(&server, path);
-    assert_eq!((&state["states"]["downloaded"], &state["spent"]["clips"]), (&4.into(), &5.into()));
+    assert_eq!((&state["states"]["downloaded"], &state["spent"]["clips"]), (&4.into(), &clips.into()));
     for clip in ["made/first-last.mp4", "made/last-first.mp4", "clips/two-1.mp4", "clips/two-2.mp4", "clips/three.mp4"]
     {
         assert_eq!(server.run(path, &["verify", clip]).code, Some(0), "{clip}");
@@ -114,7 +116,7 @@ fn a_batch_that_is_killed_goes_on_and_pays_for_nothing_twice() {
     // Run once more there is nothing to do and nothing to pay.
     let again = server.run(path, &["batch", "run", "clips.yaml", "--ask-above", "0", "--json"]);
     assert_eq!(again.code, Some(0), "{}{}", again.stdout, again.stderr);
-    assert_eq!(lines(&again.stdout).last().expect("a result")["spent"]["clips"], 5);
+    assert_eq!(lines(&again.stdout).last().expect("a result")["spent"]["clips"], clips);
 
     reports(&server, path);
 }
@@ -141,10 +143,38 @@ fn a_cap_ends_a_batch_and_a_larger_one_goes_on() {
     assert_eq!(capped.stdout.lines().last(), Some("made/first-last.mp4"));
     let unpriced = server.run(path, &["batch", "run", "clips.yaml", "--max-spend", "1"]);
     assert_eq!(unpriced.code, Some(2), "{}", unpriced.stderr);
-    assert_eq!(server.run(path, &["batch", "cancel", "clips.yaml"]).code, Some(0));
+    let cancelled = server.run(path, &["batch", "cancel", "clips.yaml"]);
+    assert!(cancelled.stdout.ends_with(": 3 items are not sent any more\n"), "{}", cancelled.stdout);
     let ended = server.run(path, &["batch", "resume", "clips.yaml", "--json"]);
     let last = lines(&ended.stdout).pop().expect("a result");
     assert_eq!((&last["states"]["downloaded"], &last["states"]["dropped"]), (&1.into(), &3.into()), "{last}");
+}
+
+/// Who says no has changed nothing: others may be at work on the same record.
+#[cfg(target_os = "linux")]
+#[test]
+fn on_a_terminal_it_asks_and_a_no_sends_nothing() {
+    use crate::trouble::on_terminal;
+
+    let (server, folder) = (Server::start(), folder(MANIFEST));
+    let path = folder.path();
+    let run = ["batch", "run", "clips.yaml", "--ask-above", "4", "--max-clips", "1"];
+    for no in ["n\n", "\n"] {
+        let (code, screen) = on_terminal(&mut server.command(path, &run), no);
+        assert_eq!(code, Some(2), "{screen}");
+        assert!(screen.contains("5 clips will be sent and paid for (cost: unknown). Go on? [y/N]"), "{screen}");
+        assert!(screen.contains("stopped; nothing was sent"), "{screen}");
+        assert!(server.run(path, &["batch", "status"]).stdout.is_empty());
+    }
+    let (code, screen) = on_terminal(&mut server.command(path, &run), "y\n");
+    assert_eq!(code, Some(4), "{screen}");
+    assert_eq!(status(&server, path)["spent"]["clips"], 1);
+
+    let resume = ["batch", "resume", "clips.yaml", "--ask-above", "1", "--max-clips", "9"];
+    let (code, screen) = on_terminal(&mut server.command(path, &resume), "n\n");
+    assert_eq!(code, Some(2), "{screen}");
+    let state = status(&server, path);
+    assert_eq!((&state["spent"]["clips"], &state["caps"]["max_clips"]), (&1.into(), &1.into()), "{state}");
 }
 
 #[test]

@@ -4,6 +4,8 @@
 mod batch;
 mod fake;
 mod help;
+#[cfg(all(unix, feature = "nats", feature = "sandbox"))]
+mod machines;
 mod process;
 mod record;
 #[cfg(feature = "sandbox")]

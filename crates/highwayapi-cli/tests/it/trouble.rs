@@ -230,10 +230,11 @@ fn every_step_names_its_job_and_its_task() {
     }
 }
 
-/// Runs it with all it says on a terminal: how it ended, and what was drawn.
+/// Runs it with all it says on a terminal, where this is typed: how it ended, and what was drawn.
 #[cfg(target_os = "linux")]
-fn on_terminal(command: &mut Command) -> (Option<i32>, String) {
+pub(crate) fn on_terminal(command: &mut Command, typed: &str) -> (Option<i32>, String) {
     use std::fs::File;
+    use std::io::Write;
 
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
@@ -250,8 +251,10 @@ fn on_terminal(command: &mut Command) -> (Option<i32>, String) {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     drop(terminal);
     let mut drawn = Vec::new();
+    let mut screen = File::from(screen);
+    screen.write_all(typed.as_bytes()).expect("typed");
     // It ends with an error: nobody is there any more.
-    let _ = File::from(screen).read_to_end(&mut drawn);
+    let _ = screen.read_to_end(&mut drawn);
     (child.wait().expect("an end").code(), String::from_utf8(drawn).expect("text"))
 }
 
@@ -279,7 +282,7 @@ fn the_line_on_a_terminal_outlives_the_first_clip() {
     }
 
     let mut resume = command(&fake, folder.path(), &["resume", "--all"]);
-    let (code, screen) = on_terminal(&mut resume);
+    let (code, screen) = on_terminal(&mut resume, "");
     assert_eq!(code, Some(0), "{screen}");
     assert!(screen.contains("2 jobs left: waiting"), "{screen}");
     // A clip that is saved stands with its size in a line of its own.

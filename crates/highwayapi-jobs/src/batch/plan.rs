@@ -47,7 +47,8 @@ impl Ledger {
     pub async fn find_batch(&self, text: &str) -> Result<Batch> {
         let mut batches = self.batches().await?;
         // The newest of a name: it may have been used at another service before.
-        if let Some(at) = batches.iter().rposition(|batch| batch.id.as_str() == text || batch.name == text) {
+        let of_id = batches.iter().position(|batch| batch.id.as_str() == text);
+        if let Some(at) = of_id.or_else(|| batches.iter().rposition(|batch| batch.name == text)) {
             return Ok(batches.swap_remove(at));
         }
         batches.retain(|batch| text.len() >= 3 && batch.id.as_str().starts_with(text));
@@ -183,7 +184,8 @@ impl Ledger {
                 id: id_of(&[id.as_str(), job.id.as_str()]),
                 item: job.item,
                 price: job.price,
-                again: job.state == State::Failed,
+                // Its user's word for one that cost nothing in the end is not used up.
+                again: job.again || job.state == State::Failed,
                 fingerprint: job.fingerprint,
                 asked: job.asked,
                 pictures: job.pictures,

@@ -123,6 +123,11 @@ impl Runner {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            // Before anything is claimed.
+            if !*stop_all.borrow() && is_ready(stop.as_mut()).await {
+                stop_all.send_replace(true);
+                run.stop(Ending::Stopped);
+            }
             run.fill().await?;
             if run.is_over().await? {
                 break;
@@ -195,9 +200,10 @@ impl Run {
 
     async fn claim(&mut self, what: Claim) -> Result<Option<HeldJob>> {
         let id = batch(&self.batch).id;
-        let Some((hold, job)) = self.jobs.store.claim(&id, what).await? else { return Ok(None) };
-        let held = self.jobs.holding(hold, *job).await?;
+        let claimed = self.jobs.store.claim(&id, what).await?;
         self.troubles = 0;
+        let Some((hold, job)) = claimed else { return Ok(None) };
+        let held = self.jobs.holding(hold, *job).await?;
         Ok(Some(HeldJob::new(self.jobs.clone(), held)))
     }
 
@@ -284,7 +290,11 @@ impl Run {
         // What others work on is waited for: they may die.
         let id = batch(&self.batch).id;
         match self.jobs.tally(&id).await {
-            Ok(tally) => Ok(open(&tally, self.ending.is_none()) <= self.left.len() as u64),
+            Ok(tally) => {
+                let begins = self.ending.is_none();
+                let left = self.left.iter().filter(|job| is_open(job.job().state, begins)).count() as u64;
+                Ok(open(&tally, begins) <= left)
+            }
             Err(error) => self.trouble(error).map(|()| false),
         }
     }
@@ -302,8 +312,19 @@ impl Run {
 
 /// How many items can still be worked on.
 fn open(tally: &Tally, begins: bool) -> u64 {
-    let states = tally.states().filter(|&(state, _)| Claim::Any.includes(state));
-    states.filter(|&(state, _)| begins || state != State::Planned).map(|(_, items)| items).sum()
+    tally.states().filter(|&(state, _)| is_open(state, begins)).map(|(_, items)| items).sum()
+}
+
+fn is_open(state: State, begins: bool) -> bool {
+    if begins { Claim::Any.includes(state) } else { Claim::Begun.includes(state) }
+}
+
+async fn is_ready(future: impl Future<Output = ()>) -> bool {
+    tokio::select! {
+        biased;
+        () = future => true,
+        () = std::future::ready(()) => false,
+    }
 }
 
 fn batch(batch: &Mutex<Batch>) -> Batch {

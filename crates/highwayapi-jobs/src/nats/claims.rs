@@ -80,11 +80,11 @@ impl Handle {
                     }
                 }
             }
-            if !queue.is_to_be_swept(batch) {
+            if !queue.is_to_be_swept(batch, what) {
                 return Ok(None);
             }
             let shared = &self.shared;
-            let all = shared.those(&format!("{batch}.*"), None, |job| Claim::Any.includes(job.state)).await?;
+            let all = shared.those(&format!("{batch}.*"), None, |job| what.includes(job.state)).await?;
             let free = shared.entries(all).await?.into_iter().filter(|entry| !entry.held);
             let places: Vec<_> = free.filter_map(|entry| Some(Place::of(&entry.job)?.1)).collect();
             queue.found(batch, places);
@@ -190,7 +190,7 @@ impl Shared {
         };
         match most {
             Some(most) => self.jobs.each_of_last(most, look).await?,
-            None => self.jobs.each(pattern, look).await?,
+            None => drop(self.jobs.each(pattern, look).await?),
         }
         let mut all = Vec::with_capacity(slots.len());
         for slot in slots.into_values() {

@@ -1,8 +1,9 @@
 //! Pictures for those who share no disk: in the server's object store under their SHA-256.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use async_nats::jetstream::object_store::{InfoErrorKind, ObjectInfo, ObjectStore};
@@ -11,17 +12,28 @@ use futures_util::StreamExt;
 use tokio::io::AsyncReadExt;
 
 use super::bucket::Link;
+use super::lock;
 use crate::asked::hash;
 use crate::error::{Error, Result};
 
 /// How long a picture may wait for its job to be planned. Clocks of two machines are closer together than half of it.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// So many copies are kept by a process: more than it sends at once, and fewer than fill a disk.
+const COPIES: usize = 1024;
+
 pub(super) struct Frames {
     link: Link,
     store: ObjectStore,
     /// Where this process keeps what it fetched.
     copies: tempfile::TempDir,
+    recent: Mutex<Recent>,
+}
+
+/// The names of the copies, those first that were used least recently.
+struct Recent {
+    names: VecDeque<String>,
+    most: usize,
 }
 
 impl Frames {
@@ -40,7 +52,8 @@ impl Frames {
         let store = opened.map_err(|error| link.away(error).into_error())?;
         let copies = tempfile::Builder::new().prefix("highway-frames-").tempdir();
         let copies = copies.map_err(|error| Error::store("there is no room for pictures here").with_source(error))?;
-        Ok(Self { link: link.clone(), store, copies })
+        let recent = Mutex::new(Recent { names: VecDeque::new(), most: COPIES });
+        Ok(Self { link: link.clone(), store, copies, recent })
     }
 
     pub(super) async fn keep(&self, sha256: &str, file: &Path) -> Result<()> {
@@ -81,11 +94,15 @@ impl Frames {
     pub(super) async fn get(&self, sha256: &str, original: &Path) -> Result<PathBuf> {
         check(sha256)?;
         let copy = self.copies.path().join(sha256);
-        if is(&copy, sha256).await {
-            return Ok(copy);
-        }
+        // The original first: of what is on this machine no copy is needed.
         if is(original, sha256).await {
             return Ok(original.to_owned());
+        }
+        if let Some(old) = lock(&self.recent).used(sha256) {
+            let _ = fs::remove_file(self.copies.path().join(old));
+        }
+        if is(&copy, sha256).await {
+            return Ok(copy);
         }
         let gone = |why: String| {
             let text =
@@ -114,6 +131,15 @@ impl Frames {
     }
 }
 
+impl Recent {
+    /// Notes that this is used; gives the one that is to go for it.
+    fn used(&mut self, name: &str) -> Option<String> {
+        self.names.retain(|other| other != name);
+        self.names.push_back(name.to_owned());
+        if self.names.len() > self.most { self.names.pop_front() } else { None }
+    }
+}
+
 fn is_younger(info: &ObjectInfo, age: Duration) -> bool {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let modified = info.modified.map_or(0, |modified| u64::try_from(modified.unix_timestamp()).unwrap_or_default());
@@ -133,4 +159,16 @@ async fn is(file: &Path, sha256: &str) -> bool {
     let (file, wanted) = (file.to_owned(), sha256.to_owned());
     let look = move || fs::File::open(file).and_then(hash).is_ok_and(|(found, _)| found == wanted);
     tokio::task::spawn_blocking(look).await.unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_recently_used_copy_goes() {
+        let mut recent = Recent { names: VecDeque::new(), most: 2 };
+        assert_eq!(["a", "b", "a"].map(|name| recent.used(name)), [None, None, None]);
+        assert_eq!(recent.used("c"), Some("b".to_owned()));
+    }
 }

@@ -42,7 +42,7 @@ pub(super) struct Queue {
     /// What this process let go of, which is free for itself at once.
     freed: Mutex<HashMap<BatchId, BTreeSet<Place>>>,
     /// When this process last looked at all of a batch.
-    swept: Mutex<HashMap<BatchId, Instant>>,
+    swept: Mutex<HashMap<(BatchId, Claim), Instant>>,
 }
 
 /// What comes first is smaller: what was begun, then the numbers.
@@ -173,12 +173,12 @@ impl Queue {
         Some(first)
     }
 
-    /// Whether it is time to look at all of a batch, which is then counted as done.
-    pub(super) fn is_to_be_swept(&self, batch: &BatchId) -> bool {
-        let mut swept = lock(&self.swept);
-        let is_due = swept.get(batch).is_none_or(|at| at.elapsed() >= self.lease);
+    /// Whether it is time to look at all of a batch for this, which is then counted as done.
+    pub(super) fn is_to_be_swept(&self, batch: &BatchId, what: Claim) -> bool {
+        let (mut swept, this) = (lock(&self.swept), (batch.clone(), what));
+        let is_due = swept.get(&this).is_none_or(|at| at.elapsed() >= self.lease);
         if is_due {
-            swept.insert(batch.clone(), Instant::now());
+            swept.insert(this, Instant::now());
         }
         is_due
     }

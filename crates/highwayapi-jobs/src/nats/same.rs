@@ -31,7 +31,7 @@ impl Shared {
             let proposed = Some(Proposed { nonce: nonce.clone(), job: job.clone() });
             self.write(grip, seat, Row { job: now.clone(), proposed, ..Row::default() }).await?;
             let name = Named { key: grip.key.clone(), nonce };
-            if let Some(same) = self.name(fingerprint, name, again).await? {
+            if let Some(same) = self.name(fingerprint, name, again, true).await? {
                 match now {
                     Some(_) => self.write(grip, seat, Row { job: now, ..Row::default() }).await?,
                     None => self.erase(grip, seat).await?,
@@ -47,7 +47,13 @@ impl Shared {
     }
 
     /// Has the fingerprint's key name a proposal, unless it names another job that is paid: then the newest of those.
-    async fn name(&self, fingerprint: &Fingerprint, name: Named, again: bool) -> Result<Option<Job>> {
+    async fn name(
+        &self,
+        fingerprint: &Fingerprint,
+        name: Named,
+        again: bool,
+        is_proposed: bool,
+    ) -> Result<Option<Job>> {
         let key = self.key_of_same(fingerprint);
         let mut slot = self.same.get(&key).await?;
         for _ in 0..TRIES {
@@ -63,6 +69,11 @@ impl Shared {
                 // None of them is paid, and none will be without being named anew.
                 names.clear();
             }
+            // Who was taken for dead and wakes up here must not displace what the next one has proposed. If that comes
+            // after this look, it finds the key changed.
+            if is_proposed && !self.still_proposes(&name).await? {
+                return Err(self.not_held());
+            }
             names.push(name.clone());
             let text = serde_json::to_vec(&names).map_err(|error| self.link.damaged(error))?;
             match self.same.put(&key, Some(text), slot.revision).await? {
@@ -73,10 +84,15 @@ impl Shared {
         Err(self.too_busy())
     }
 
+    async fn still_proposes(&self, name: &Named) -> Result<bool> {
+        let row = self.row(&self.jobs.get(&name.key).await?)?;
+        Ok(row.and_then(|row| row.proposed).is_some_and(|proposed| proposed.nonce == name.nonce))
+    }
+
     /// Has the fingerprint's key name a job that is paid without having been proposed.
     pub(super) async fn name_as_it_is(&self, fingerprint: &Fingerprint, key: &str) -> Result<()> {
         let name = Named { key: key.to_owned(), nonce: String::new() };
-        self.name(fingerprint, name, true).await.map(drop)
+        self.name(fingerprint, name, true, false).await.map(drop)
     }
 
     /// The newest job of this fingerprint, other than the one at `but`, that is paid.

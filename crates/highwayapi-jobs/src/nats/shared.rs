@@ -19,6 +19,7 @@ use super::options::{Address, NatsOptions};
 use super::pulse::{Back, Pulse};
 use super::queue::Queue;
 use super::row::{Found, Leave, Row, Seat};
+use super::tallies::Tallies;
 use super::turns::Turns;
 use crate::error::{Error, Result};
 use crate::job::{Job, JobId};
@@ -41,6 +42,7 @@ pub(super) struct Shared {
     pub(super) turns: Turns,
     pub(super) frames: Frames,
     pub(super) pulse: Arc<Pulse>,
+    pub(super) tallies: Tallies,
     /// The holds of this process, by their tokens.
     holds: Mutex<HashMap<String, Weak<Grip>>>,
     /// Tells the thread that nobody needs it any more.
@@ -197,8 +199,9 @@ impl Shared {
             Pulse::begin(living, back),
         )?;
         let queue = Arc::new(Queue::new(link.clone(), queue, prefix.clone(), pulse.lease));
-        let (runtime, pulse, holds) = (Runtime::current(), Arc::new(pulse), Mutex::default());
-        Ok(Self { link, runtime, jobs, same, batches, queue, turns, frames, pulse, holds, _alive: alive })
+        let (runtime, pulse) = (Runtime::current(), Arc::new(pulse));
+        let (tallies, holds) = (Tallies::default(), Mutex::default());
+        Ok(Self { link, runtime, jobs, same, batches, queue, turns, frames, pulse, tallies, holds, _alive: alive })
     }
 
     /// That of a hold that has not ended.

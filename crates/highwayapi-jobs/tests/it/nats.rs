@@ -8,3 +8,4 @@ mod secrets;
 pub(crate) mod server;
 mod shared;
 mod speed;
+mod tallies;

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use highwayapi::{Charged, Client};
+use highwayapi::{Charged, Client, SharedBudget, SharedTurn};
 use highwayapi_jobs::batch::{BatchEvent, Ending, Outcome};
-use highwayapi_jobs::{Caps, Entry, Jobs, Ledger, Money, PriceTable, SqliteStore, State, Which, verify};
+use highwayapi_jobs::{Caps, Entry, Error, Jobs, Ledger, Money, PriceTable, SqliteStore, State, Which, verify};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -231,6 +231,42 @@ async fn once_it_is_stopped_nothing_more_is_begun_and_what_was_is_finished() {
     assert!(planned > 0 && made > 0, "{planned} {made}");
     assert_eq!(told.lock().expect("a lock").iter().filter(|event| event.starts_with("Stopping")).count(), 1);
     assert_eq!((counts(&work.run().await), work.service.submits()), (vec![(State::Downloaded, 20)], 20));
+}
+
+#[tokio::test]
+async fn what_is_stopped_before_it_begins_claims_nothing() {
+    let work = Work::new().await;
+    work.plan(&["one", "two"]).await.expect("planned");
+    let outcome = work.jobs().run(&work.batch().id).run(std::future::ready(()), |event| {
+        assert!(matches!(event, BatchEvent::Stopping(_)), "{event:?}");
+    });
+    let outcome = outcome.await.expect("an outcome");
+    assert!(matches!(outcome.ending, Ending::Stopped), "{:?}", outcome.ending);
+    assert_eq!((counts(&outcome), work.service.submits()), (vec![(State::Planned, 2)], 0));
+}
+
+/// One that is kept in a record which is away for a while.
+#[derive(Debug)]
+struct Away(AtomicUsize);
+
+impl SharedBudget for Away {
+    fn turn(&self) -> SharedTurn<'_> {
+        let is_away = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        Box::pin(async move { if is_away { Err(Error::store("the record is away"))? } else { Ok(()) } })
+    }
+}
+
+#[tokio::test]
+async fn a_budget_that_cannot_be_asked_is_waited_for_as_the_record_is() {
+    let work = Work::new().await;
+    work.plan(&["one"]).await.expect("planned");
+    let client = Client::builder(KEY).base_url(work.service.uri()).shared_budget(Arc::new(Away(1.into())));
+    let store = SqliteStore::open(work.path("state")).expect("a record");
+    let jobs = Jobs::with_store(client.build().expect("a client"), store);
+    let run = jobs.run(&work.batch().id).run(std::future::pending(), |_| {});
+    let outcome = timeout(FOREVER, run).await.expect("an end").expect("an outcome");
+    assert!(matches!(outcome.ending, Ending::Done), "{:?}", outcome.ending);
+    assert_eq!(counts(&outcome), [(State::Downloaded, 1)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -159,6 +159,8 @@ impl Carrier {
             Carried::Over.into()
         } else if error.is_invalid_input() {
             self.refused(job, error).await.into()
+        } else if error.is_of_record() {
+            Unsent::Trouble(error)
         } else if client.is_some() {
             Carried::NotBegun(Ending::Service(error)).into()
         } else {
@@ -210,7 +212,7 @@ impl Carrier {
             }
             let client = error.client_error();
             let for_good = client.is_some_and(|error| error.is_still_running() || error.is_auth());
-            let trouble = error.is_store() && troubles < TROUBLES;
+            let trouble = error.is_of_record() && troubles < TROUBLES;
             if for_good || (attempt >= TRIES && !trouble) || *self.stopped.borrow() {
                 return self.left(job, error);
             }
