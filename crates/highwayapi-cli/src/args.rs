@@ -76,7 +76,7 @@ pub(crate) enum Command {
     Worker(batch::Worker),
     /// Serves the API on this machine, with real videos, without key or bill
     #[cfg(feature = "sandbox")]
-    Sandbox(Serve),
+    Sandbox(Box<Serve>),
 }
 
 impl Command {

@@ -73,6 +73,6 @@ async fn run(args: Args) -> Result<(), Failure> {
         Command::Batch(batch) => batch::batch(batch.command).await,
         Command::Worker(worker) => batch::work(worker).await,
         #[cfg(feature = "sandbox")]
-        Command::Sandbox(serve) => sandbox::serve(serve).await,
+        Command::Sandbox(serve) => sandbox::serve(*serve).await,
     }
 }
