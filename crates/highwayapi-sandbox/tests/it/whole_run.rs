@@ -65,7 +65,6 @@ effect = "corrupt"
 "#;
 
 /// All that is left of a run.
-#[derive(Debug, PartialEq)]
 struct Left {
     /// What the client saw: status and body, or how the connection ended.
     seen: Vec<String>,
@@ -108,14 +107,14 @@ async fn run(seed: u64) -> Left {
         }
     }
     sandbox.advance(Duration::from_secs(600)).unwrap();
-    for task in sandbox.accepted().iter().take(4) {
+    for task in sandbox.accepted().iter().take(3) {
         let path = format!("{TASK_RESULT}?task_id={}", task.task_id);
         let (outcome, body) = seen(request(&sandbox, Method::GET, &path)).await;
         let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
         told.push(format!("{outcome} {answer}"));
         let Some(link) = answer["videos"][0]["video_url"].as_str() else { continue };
         let link = link.replace("http://clips.example", &sandbox.base_url());
-        for _ in 0..3 {
+        for _ in 0..5 {
             let (outcome, clip) = seen(reqwest::Client::new().get(&link)).await;
             told.push(format!("{outcome} {} bytes", clip.len()));
             clips.push(clip);
@@ -140,7 +139,10 @@ async fn run(seed: u64) -> Left {
 #[tokio::test]
 async fn the_same_seed_script_clock_and_requests_leave_the_same_behind_byte_for_byte() {
     let first = run(7).await;
-    assert_eq!(run(7).await, first);
+    let again = run(7).await;
+    assert_eq!((&again.seen, &again.journal, &again.har), (&first.seen, &first.journal, &first.har));
+    assert_eq!((&again.ledger, &again.faults), (&first.ledger, &first.faults));
+    assert!(again.clips == first.clips, "the clips have other bytes");
 
     // Enough has happened for that to mean something.
     for rule in ["lost", "busy", "filtered", "fewer", "proxy", "vanished", "half", "damaged", "limits"] {
