@@ -81,7 +81,7 @@ fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
             return found;
         }
         assert!(begun.elapsed() < FOREVER, "no end of waiting for {what}");
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(300));
     }
 }
 
@@ -147,6 +147,8 @@ fn one_plans_any_work_and_all_can_ask() {
 
     let downloaded = |least: u64| {
         let status = ask(&["batch", "status", "mine", "--json"]);
+        // Seen where the test fails.
+        println!("{}", status.stdout);
         let status: Value = serde_json::from_str(&status.stdout).ok()?;
         (status["states"]["downloaded"].as_u64() >= Some(least)).then_some(status)
     };
