@@ -34,6 +34,9 @@ const EASE: u32 = 20;
 /// So often a worker looks for a batch with something left to do.
 const IDLE: Duration = Duration::from_secs(2);
 
+/// So long it leaves alone what was begun and could not be finished.
+const AGAIN: Duration = Duration::from_secs(60);
+
 pub(super) async fn run(args: Run) -> Result<(), Failure> {
     // Before the sandbox starts: whoever stops it then leaves no clips behind.
     let interrupts = Interrupts::listen();
@@ -223,13 +226,16 @@ async fn look_for_work(
     args: &Worker,
     base: Option<&PathBuf>,
     interrupts: &Interrupts,
-    left: &mut HashMap<BatchId, (highwayapi_jobs::Caps, bool, Tally)>,
+    left: &mut HashMap<BatchId, (Instant, (highwayapi_jobs::Caps, bool, Tally))>,
     failure: &mut Option<Failure>,
 ) -> highwayapi_jobs::Result<()> {
     for batch in jobs.batches().await? {
         let now = (batch.caps, batch.cancelled, jobs.tally(&batch.id).await?);
         // What could not be gone on with, as at a cap, waits until something of it is another.
-        if batch.service != jobs.client().base_url() || !is_open(&now.2) || left.get(&batch.id) == Some(&now) {
+        let is_begun = now.2.count(State::Planned) < open(&now.2);
+        let as_left = left.get(&batch.id).filter(|(_, then)| *then == now);
+        let is_left = as_left.is_some_and(|(at, _)| !is_begun || at.elapsed() < AGAIN);
+        if batch.service != jobs.client().base_url() || !is_open(&now.2) || is_left {
             continue;
         }
         if let Err(why) = drive(jobs, &batch, &args.pace, base.cloned(), args.json, interrupts).await {
@@ -238,15 +244,19 @@ async fn look_for_work(
         if interrupts.any() {
             break;
         }
-        left.insert(batch.id.clone(), (batch.caps, batch.cancelled, jobs.tally(&batch.id).await?));
+        let now = (batch.caps, batch.cancelled, jobs.tally(&batch.id).await?);
+        left.insert(batch.id.clone(), (Instant::now(), now));
     }
     Ok(())
 }
 
 /// Whether something of a batch is left to do.
 fn is_open(tally: &Tally) -> bool {
-    let states = [State::Planned, State::Intent, State::Submitted, State::Succeeded];
-    states.iter().any(|&state| tally.count(state) > 0)
+    open(tally) > 0
+}
+
+fn open(tally: &Tally) -> u64 {
+    [State::Planned, State::Intent, State::Submitted, State::Succeeded].iter().map(|&state| tally.count(state)).sum()
 }
 
 /// Runs a batch to its end, and tells of it all the while.
@@ -323,8 +333,7 @@ fn ended(outcome: Outcome, json: bool) -> Result<(), Failure> {
     }
     let unknown = tally.count(State::Unknown);
     let failed = tally.count(State::Failed) + tally.count(State::Refused);
-    let open = [State::Planned, State::Intent, State::Submitted, State::Succeeded];
-    let open: u64 = open.iter().map(|&state| tally.count(state)).sum();
+    let open = open(&tally);
     let mut hints = Vec::new();
     let mut codes = Vec::new();
     let mut causes = Vec::new();
