@@ -69,8 +69,22 @@ impl Account {
         Ok(())
     }
 
-    /// Does what only the account's owner can do about unknown jobs, and lets `finish` do the rest, until there are none.
-    /// Nobody else may be at work.
+    /// Does what only the account's owner can do about unknown jobs, while nobody else is at work. True when there is
+    /// nothing left to do for anybody.
+    pub(crate) async fn resolve_all(
+        &mut self,
+        record: &Record,
+        service: &mut Service,
+        why: &impl Explain,
+    ) -> Result<bool> {
+        let (jobs, books) = (record.jobs().await?, service.books().await?);
+        for job in jobs.iter().filter(|job| job.is_unknown()) {
+            self.resolve(job, &books, record, why).await?;
+        }
+        Ok(!jobs.iter().any(|job| job.is_unknown() || job.is_unfinished()))
+    }
+
+    /// The same, and lets `finish` do the rest, until there is nothing left.
     pub(crate) async fn settle<F: Future<Output = Result<()>>>(
         &mut self,
         record: &Record,
@@ -79,12 +93,7 @@ impl Account {
         finish: impl Fn() -> F,
     ) -> Result<()> {
         for _ in 0..ROUNDS {
-            let (jobs, books) = (record.jobs().await?, service.books().await?);
-            let unknown: Vec<&Job> = jobs.iter().filter(|job| job.is_unknown()).collect();
-            for job in &unknown {
-                self.resolve(job, &books, record, why).await?;
-            }
-            if unknown.is_empty() && !jobs.iter().any(Job::is_unfinished) {
+            if self.resolve_all(record, service, why).await? {
                 return Ok(());
             }
             finish().await?;

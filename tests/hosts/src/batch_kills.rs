@@ -72,18 +72,19 @@ impl BatchKills {
         let manifest = manifest.display().to_string();
         let lives = Lives { folder, record: &record, manifest: &manifest, diary: Diary::default() };
         let (mut killed, mut rng) = (KilledBatch::default(), Rng::with_seed(self.seed));
-        for kill in 0..self.kills {
+        while killed.kills < self.kills {
             // Each in its part of the batch, and at any moment of it.
-            let done = (self.pairs as f64 * (kill as f64 + rng.f64()) / self.kills as f64) as usize;
+            let done = (self.pairs as f64 * (killed.kills as f64 + rng.f64()) / self.kills as f64) as usize;
             let aim = Aim { done, later: Duration::from_millis(rng.u64(..700)) };
-            if !lives.live(Some(aim)).await? {
-                killed.account.problems.push(format!("it was done before kill {}", kill + 1));
+            let was_killed = lives.live(Some(aim)).await?;
+            killed.kills += usize::from(was_killed);
+            killed.account.look(folder)?;
+            // For this the record must open, after every kill.
+            let is_done = killed.account.resolve_all(&record, &mut service, &lives).await?;
+            if is_done && !was_killed {
+                killed.account.problems.push(format!("it was done before kill {}", killed.kills + 1));
                 break;
             }
-            killed.kills += 1;
-            killed.account.look(folder)?;
-            // The record must open after every kill.
-            record.jobs().await?;
         }
         lives.live(None).await?;
         let finish = || async { lives.live(None).await.map(drop) };

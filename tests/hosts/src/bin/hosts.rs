@@ -85,7 +85,7 @@ impl Orders {
             troubles: Troubles { clips: 2000, workers: 4, in_flight: 16, calm: 20, seed },
             throughput: Throughput {
                 counts: vec![1, 2, 4, 8],
-                budget: 600,
+                budget: 250,
                 // By then the first minute's budget is spent, if it ever is; and a whole one is counted.
                 before: Duration::from_secs(45),
                 window: Duration::from_secs(61),
