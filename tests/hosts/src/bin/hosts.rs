@@ -125,6 +125,13 @@ impl Orders {
     }
 }
 
+async fn alone(inside: Option<Inside>) {
+    match inside {
+        Some(inside) => inside.alone().await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn only<T>(asked: bool, part: impl Future<Output = Result<T>>) -> Result<Option<T>> {
     if asked { part.await.map(Some) } else { Ok(None) }
 }
@@ -141,9 +148,10 @@ fn main() -> Result<ExitCode> {
         if orders.highway.is_none() {
             args.extend(["--highway".to_owned(), highway.path().display().to_string()]);
         }
-        enter(&args)?;
+        return enter(&args);
     }
-    tokio::runtime::Runtime::new()?.block_on(async {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let done = runtime.block_on(async {
         let (mut interrupt, mut end) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let picture = orders.picture.clone();
         // Dropped, it ends all that it started.
@@ -151,11 +159,15 @@ fn main() -> Result<ExitCode> {
             page = orders.carry_out(&highway, inside) => page?,
             _ = interrupt.recv() => return Err("interrupted".into()),
             _ = end.recv() => return Err("ended".into()),
+            () = alone(inside) => return Err("left alone".into()),
         };
         print!("{page}");
         if let (Some(file), Some(picture)) = (picture, page.picture()) {
             fs::write(file, picture)?;
         }
         Ok(if page.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-    })
+    });
+    // It does not wait for the pipe's end.
+    runtime.shutdown_background();
+    done
 }
