@@ -2,11 +2,16 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::{Result, workspace};
+
+/// How long something may take that nobody kills.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The binary `highway`.
 #[derive(Clone, Debug)]
@@ -52,15 +57,26 @@ impl Highway {
         Ok(Self { path })
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
 /// Nothing of the developer's own environment that would change what the command does.
-pub(crate) fn plain(command: &mut tokio::process::Command) {
+pub fn plain(command: &mut tokio::process::Command) {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     for name in ["HIGHWAY_API_KEY", "HIGHWAY_BASE_URL", "HIGHWAY_STATE", "COLUMNS", "RUST_LOG", "RUST_BACKTRACE"] {
         command.env_remove(name);
     }
+}
+
+/// What a command that nobody kills comes to.
+///
+/// # Errors
+///
+/// When it cannot be run, or is not done in time.
+pub async fn output(mut command: tokio::process::Command) -> Result<Output> {
+    let output = timeout(PATIENCE, command.output()).await;
+    Ok(output.map_err(|_| format!("not done after {PATIENCE:?}: {command:?}"))??)
 }

@@ -5,6 +5,22 @@ use std::io;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
+use crate::Result;
+
+/// The body of what is answered to a GET.
+///
+/// # Errors
+///
+/// When nothing is, or something else than 200.
+pub async fn get(address: &str, path: &str) -> Result<Vec<u8>> {
+    let head = Head(vec![format!("GET {path} HTTP/1.1"), format!("host: {address}")]);
+    let answer = Answer::of(address, head, b"").await?;
+    match answer.status.starts_with("200") {
+        true => Ok(answer.body),
+        false => Err(format!("{path}: {}: {}", answer.status, String::from_utf8_lossy(&answer.body)).into()),
+    }
+}
+
 /// The lines before a body, without their ends.
 #[derive(Clone, Debug)]
 pub(crate) struct Head(Vec<String>);

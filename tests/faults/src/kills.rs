@@ -3,7 +3,6 @@
 
 mod aim;
 mod batch;
-mod files;
 mod journal;
 mod life;
 mod phase;

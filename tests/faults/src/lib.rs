@@ -4,10 +4,11 @@
 //! For Unix: it sends signals and limits processes.
 
 mod cell;
+pub mod files;
 mod ground;
-mod highway;
+pub mod highway;
 mod hosts;
-mod http;
+pub mod http;
 pub mod kills;
 mod lane;
 mod page;

@@ -16,6 +16,7 @@ use crate::error::ApiError;
 use crate::faults::effect::{Body as Kind, By, Came, Effect, Half};
 use crate::faults::script::Wish;
 use crate::faults::{Call, Hit, Injected, answer, clip, header as by_header};
+use crate::journal::Noted;
 use crate::operation::Operation;
 use crate::shared::Shared;
 use crate::tasks::Fate;
@@ -172,11 +173,14 @@ async fn instead(shared: &Shared, request: Request, answer: Response) -> Respons
 }
 
 /// Answers without the service, or after it did its work.
-async fn replace(shared: &Shared, accepted: bool, request: Request, next: Next, answer: Response) -> Response {
+async fn replace(shared: &Shared, accepted: bool, request: Request, next: Next, mut answer: Response) -> Response {
     if !accepted {
         return instead(shared, request, answer).await;
     }
-    drop(next.run(request).await);
+    // For the journal: the answer does not tell of the task, which is there and billed all the same.
+    if let Some(noted) = next.run(request).await.extensions_mut().remove::<Noted>() {
+        answer.extensions_mut().insert(noted);
+    }
     answer
 }
 

@@ -273,15 +273,18 @@ async fn every_scenario_can_be_loaded_and_every_effect_is_in_the_document() {
 
 /// What was accepted has its hash in the journal, also where the answer is lost on the way.
 #[tokio::test]
-async fn an_answer_that_is_lost_is_in_the_journal_with_its_task() {
-    let sandbox = Sandbox::start().await.unwrap();
-    let rule = json!({ "effect": "lost_answer", "on": "submit" });
-    send(&sandbox, Method::POST, "/_sandbox/faults", rule).await;
-    let submit = request(&sandbox, Method::POST, SUBMIT).header("content-type", "application/json");
-    assert!(submit.body(small(json!({})).to_string()).send().await.is_err());
-    let text = reqwest::get(format!("{}/_sandbox/journal?operation=submit", sandbox.base_url())).await.unwrap();
-    let line: Value = serde_json::from_str(text.text().await.unwrap().lines().next().unwrap()).unwrap();
-    assert_eq!(line["fault"], "lost_answer");
-    assert_eq!(line["task_id"], json!(sandbox.accepted()[0].task_id));
-    assert_eq!(line["request"].as_str().unwrap().len(), 64);
+async fn an_answer_that_is_lost_or_replaced_is_in_the_journal_with_its_task() {
+    for (effect, with) in [("lost_answer", json!({})), ("status", json!({ "status": 502, "accepted": true }))] {
+        let sandbox = Sandbox::start().await.unwrap();
+        let rule = json!({ "effect": effect, "on": "submit", "with": with });
+        send(&sandbox, Method::POST, "/_sandbox/faults", rule).await;
+        let submit = request(&sandbox, Method::POST, SUBMIT).header("content-type", "application/json");
+        let answer = submit.body(small(json!({})).to_string()).send().await;
+        assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status() == 502));
+        let text = reqwest::get(format!("{}/_sandbox/journal?operation=submit", sandbox.base_url())).await.unwrap();
+        let line: Value = serde_json::from_str(text.text().await.unwrap().lines().next().unwrap()).unwrap();
+        assert_eq!(line["fault"], effect);
+        assert_eq!(line["task_id"], json!(sandbox.accepted()[0].task_id));
+        assert_eq!(line["request"].as_str().unwrap().len(), 64);
+    }
 }

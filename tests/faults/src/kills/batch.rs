@@ -10,11 +10,11 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::Result;
-use crate::highway::plain;
+use crate::files::{There, Whole, leftovers, paths};
+use crate::highway::{PATIENCE, output, plain};
 use crate::kills::aim::Aim;
-use crate::kills::files::{There, Whole, leftovers, paths};
 use crate::kills::journal::Post;
-use crate::kills::life::{Ended, Life, PATIENCE};
+use crate::kills::life::{Ended, Life};
 use crate::kills::phase::Phase;
 use crate::kills::record::{self, Job};
 use crate::kills::service::Service;
@@ -49,7 +49,7 @@ impl<'a> Ground<'a> {
         plain(&mut command);
         command.current_dir(room).env("HIGHWAY_API_KEY", KEY).env("HIGHWAY_BASE_URL", sandbox.base_url());
         command.env("HIGHWAY_STATE", room.join("state-0"));
-        let output = record::output(command).await?;
+        let output = output(command).await?;
         if !output.status.success() {
             return Err(format!("without any kill: {}", String::from_utf8_lossy(&output.stderr)).into());
         }
@@ -163,7 +163,7 @@ impl<'a> Batch<'a> {
 
     /// Runs the command, which must end well.
     async fn highway(&self, args: &[&str], tally: &mut Tally) -> Result<()> {
-        let output = record::output(self.command(args, &self.state)).await?;
+        let output = output(self.command(args, &self.state)).await?;
         if !output.status.success() {
             let words = String::from_utf8_lossy(&output.stderr);
             tally.problems.push(format!("batch {}: {args:?} ended with {}: {words}", self.orders.batch, output.status));

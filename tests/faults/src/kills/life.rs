@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
@@ -12,12 +12,10 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::Result;
+use crate::highway::PATIENCE;
 use crate::kills::aim::{Aim, Scene};
 use crate::kills::journal::Journal;
 use crate::kills::worker::Task;
-
-/// How long something may take that nobody kills.
-pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A command that came to its own end.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::kills::files::There;
+use crate::files::There;
 use crate::kills::journal::Post;
 
 /// In the order in which a job goes through them.

@@ -2,15 +2,13 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Output;
 use std::time::SystemTime;
 
 use serde_json::Value;
 use tokio::process::Command;
-use tokio::time::timeout;
 
 use crate::Result;
-use crate::kills::life::PATIENCE;
+use crate::highway::output;
 use crate::kills::worker::clip_of;
 
 /// A job of the record, as far as it matters here.
@@ -35,12 +33,6 @@ impl Job {
             submitted_at: humantime::parse_rfc3339(job["submitted_at"].as_str()?).ok()?,
         })
     }
-}
-
-/// What a command that nobody kills comes to.
-pub(super) async fn output(mut command: Command) -> Result<Output> {
-    let output = timeout(PATIENCE, command.output()).await;
-    Ok(output.map_err(|_| format!("not done after {PATIENCE:?}: {command:?}"))??)
 }
 
 /// What this `highway tasks --json` tells.
