@@ -81,7 +81,7 @@ fn a_batch_that_is_killed_goes_on_and_pays_for_nothing_twice() {
     let asked = server.run(path, &["batch", "run", "clips.yaml", "--ask-above", "4"]);
     assert_eq!(asked.code, Some(2), "{}", asked.stderr);
 
-    let run = ["batch", "run", "clips.yaml", "--prices", "prices.json", "--in-flight", "2", "--yes"];
+    let run = ["batch", "run", "clips.yaml", "--prices", "prices.json", "--in-flight", "1", "--yes"];
     let mut process = server.command(path, &run).spawn().expect("the command runs");
     let begun = Instant::now();
     while !is_mp4(&path.join("made/first-last.mp4")) {
@@ -137,7 +137,7 @@ fn reports(server: &Server, path: &Path) {
 fn a_cap_ends_a_batch_and_a_larger_one_goes_on() {
     let (server, folder) = (Server::start(), folder(MANIFEST));
     let path = folder.path();
-    let capped = server.run(path, &["batch", "run", "clips.yaml", "--max-clips", "1"]);
+    let capped = server.run(path, &["batch", "run", "clips.yaml", "--max-clips", "1", "--concurrency", "1"]);
     assert_eq!(capped.code, Some(4), "{}", capped.stderr);
     assert!(capped.stderr.contains("what is left would pass what the batch may cost"), "{}", capped.stderr);
     assert_eq!(capped.stdout.lines().last(), Some("made/first-last.mp4"));

@@ -95,7 +95,7 @@ fn record() -> Vec<Cell> {
         // Room for what is written before the submit, and for no more.
         cell("the disk is full for the record after the answer", untold()).around(MountRecord("size=104k")),
         cell("the disk is full for the record after the task's id", Outcome::owed(4)).around(MountRecord("size=112k")),
-        cell("files may not grow after the answer", untold()).around(Shell("trap '' XFSZ; ulimit -f 64")),
+        cell("files may not grow after the answer", untold()).around(Shell("trap '' XFSZ; ulimit -f 136")),
     ]
 }
 
