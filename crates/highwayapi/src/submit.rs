@@ -102,10 +102,10 @@ impl Client {
     /// let task = loop {
     ///     attempts.turn(std::future::pending()).await?;
     ///     // Here it may be written down that it will be sent at once.
-    ///     match attempts.send().await? {
-    ///         Attempt::Accepted(task) => break task,
-    ///         Attempt::NotTaken(_) => {} // and here that it was not
+    ///     if let Attempt::Accepted(task) = attempts.send().await? {
+    ///         break task;
     ///     }
+    ///     // And here that it was not taken.
     /// };
     /// # Ok(()) }
     /// ```
