@@ -119,7 +119,7 @@ impl Drop for Running {
 }
 
 #[test]
-#[ignore = "of several runs on a busy machine some wait without an end, and why is not known yet"]
+#[ignore = "some runs wait without an end, on a machine at rest too, and why is not known yet"]
 fn one_plans_any_work_and_all_can_ask() {
     let Some(nats) = Nats::start() else { return };
     let server = Server::start();
