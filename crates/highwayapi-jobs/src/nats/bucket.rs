@@ -81,7 +81,13 @@ impl Link {
                     let text = format!("the server of {} has no JetStream; nats-server -js starts it", self.place);
                     Failure::Final(Error::store(text).with_source(error))
                 }
-                CreateStreamErrorKind::JetStream(api) => self.refused(&api, error),
+                CreateStreamErrorKind::JetStream(api) => match (api.error_code(), self.refused(&api, error)) {
+                    // Somebody else makes it in this moment, and otherwise: soon it is there.
+                    (ErrorCode::STREAM_NAME_EXIST | ErrorCode::STREAM_SUBJECT_OVERLAP, failure) => {
+                        Failure::Passing(failure.into_error())
+                    }
+                    (_, failure) => failure,
+                },
                 _ => self.away(error),
             };
             tries.next(failure).await?;

@@ -145,6 +145,20 @@ async fn what_failed_is_tried_again_only_by_its_users_word() {
 }
 
 #[tokio::test]
+async fn what_had_its_videos_and_has_none_any_more_is_left_and_was_paid_for() {
+    let work = Work::new().await;
+    work.plan(&["one"]).await.expect("planned");
+    work.service.broken(&[1]);
+    assert_eq!(counts(&work.run().await), [(State::Succeeded, 1)]);
+    work.service.fail_one();
+    let before = work.service.polls();
+    let outcome = work.run().await;
+    assert_eq!((counts(&outcome), outcome.left), (vec![(State::Succeeded, 1)], 1));
+    // Nothing that asking again would change.
+    assert_eq!(work.service.polls() - before, 1);
+}
+
+#[tokio::test]
 async fn what_is_unknown_is_never_sent_again_of_itself() {
     let work = Work::new().await;
     work.service.answers([Answer::Lost, Answer::Garbage]);

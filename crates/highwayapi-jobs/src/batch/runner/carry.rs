@@ -211,7 +211,8 @@ impl Carrier {
                 return self.ended(job);
             }
             let client = error.client_error();
-            let for_good = client.is_some_and(|error| error.is_still_running() || error.is_auth());
+            let for_good =
+                client.is_some_and(|error| error.is_still_running() || error.is_auth() || error.is_task_failed());
             let trouble = error.is_of_record() && troubles < TROUBLES;
             if for_good || (attempt >= TRIES && !trouble) || *self.stopped.borrow() {
                 return self.left(job, error);

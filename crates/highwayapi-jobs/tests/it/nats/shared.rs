@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use highwayapi_jobs::{NatsStore, State, Store};
 use serde_json::json;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::server::{Server, options};
@@ -35,6 +36,25 @@ async fn all_workers_share_one_budget() {
     assert_eq!((config.max_messages_per_subject, config.max_age), (50, Duration::from_secs(61)));
     // Each service has its own.
     timeout(crate::support::FOREVER, other.turn(OTHER)).await.expect("a turn").expect("a record");
+}
+
+/// As when all machines of a rack start at once, and not all were told the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_who_open_a_fresh_record_at_once_have_it() {
+    let Some(server) = Server::start() else { return };
+    for round in 0..10 {
+        let url = server.url().replace("/test", &format!("/fresh{round}"));
+        let mut opened = JoinSet::new();
+        for budget in 1..=6 {
+            let (url, mut options) = (url.clone(), options());
+            options.requests_per_minute = (budget != 1).then_some(budget);
+            options.lease += Duration::from_secs(budget.into());
+            opened.spawn(async move { NatsStore::connect(&url, options).await.map(drop) });
+        }
+        while let Some(opened) = opened.join_next().await {
+            opened.expect("no panic").expect("a record");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -110,6 +110,10 @@ impl Service {
         }
     }
 
+    pub(crate) fn has_failed(&self, task: &str) -> bool {
+        self.model().tasks[task].0 == "TASK_STATUS_FAILED"
+    }
+
     pub(crate) fn broken(&self, samples: &[usize]) {
         self.model().broken = samples.iter().copied().collect();
     }
