@@ -155,13 +155,8 @@ impl Failure {
         several
     }
 
-    /// Not every item of a batch came to a good end. What the batch has cost is told before; `sent` is whether anything was.
-    pub(crate) fn of_batch(code: u8, text: impl Into<String>, causes: Vec<String>, sent: bool) -> Self {
-        let charged = match (code, sent) {
-            (CHARGE_UNKNOWN, _) => Charged::Unknown,
-            (_, true) => Charged::Yes,
-            (_, false) => Charged::No,
-        };
+    /// Not every item of a batch came to a good end. What the batch has cost is told before.
+    pub(crate) fn of_batch(code: u8, text: impl Into<String>, causes: Vec<String>, charged: Charged) -> Self {
         Self { causes, ..Self::new(code, text, charged) }
     }
 

@@ -130,6 +130,11 @@ impl Live {
         }
     }
 
+    /// Whether anything was sent and not taken back, when the record was looked at last.
+    pub(super) fn has_spent(&self) -> bool {
+        self.lock().batch.spent.clips > 0
+    }
+
     pub(super) fn end(&self, outcome: &Outcome) {
         self.lock().tally = outcome.tally.clone();
         if let Way::Screen(screen) = &self.way {

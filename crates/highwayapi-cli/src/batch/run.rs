@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use highwayapi::Charged;
 use highwayapi_jobs::batch::{BatchEvent, Ending, Frames, Outcome, PlannedItem};
 use highwayapi_jobs::{Batch, BatchId, Jobs, State, Tally};
 use tokio::time::{MissedTickBehavior, interval};
@@ -200,9 +201,9 @@ pub(crate) async fn work(args: Worker) -> Result<(), Failure> {
     let jobs = service::jobs(&args.service, Some(args.limit.timeout)).await?;
     let base = args.output_dir.as_deref().map(std::path::absolute).transpose();
     let base = base.map_err(|error| Failure::bad_input(format!("output-dir: {error}")))?;
-    let (mut failure, mut left, mut is_away) = (None, HashMap::new(), false);
+    let (mut left, mut is_away) = (HashMap::new(), false);
     loop {
-        let looked = look_for_work(&jobs, &args, base.as_ref(), &interrupts, &mut left, &mut failure);
+        let looked = look_for_work(&jobs, &args, base.as_ref(), &interrupts, &mut left);
         match looked.await {
             Ok(()) => is_away = false,
             // It may be away for minutes; a worker is there when it comes back.
@@ -215,37 +216,48 @@ pub(crate) async fn work(args: Worker) -> Result<(), Failure> {
         }
         let is_over = args.until_done || interrupts.any();
         if is_over || interrupts.stoppable(tokio::time::sleep(IDLE)).await.is_none() {
-            return failure.map_or(Ok(()), Err);
+            return left.into_values().filter_map(|left| left.failure).next().map_or(Ok(()), Err);
         }
     }
 }
 
-/// Runs each batch of which something is left to do. `left` are those that could not be gone on with, as they were then.
+/// A batch that this worker is done with, until something of it is another.
+struct Left {
+    at: Instant,
+    then: (highwayapi_jobs::Caps, bool, Tally),
+    failure: Option<Failure>,
+}
+
+/// Runs each batch of which something is left to do, and that is not as it was left.
 async fn look_for_work(
     jobs: &Jobs,
     args: &Worker,
     base: Option<&PathBuf>,
     interrupts: &Interrupts,
-    left: &mut HashMap<BatchId, (Instant, (highwayapi_jobs::Caps, bool, Tally))>,
-    failure: &mut Option<Failure>,
+    left: &mut HashMap<BatchId, Left>,
 ) -> highwayapi_jobs::Result<()> {
     for batch in jobs.batches().await? {
         let now = (batch.caps, batch.cancelled, jobs.tally(&batch.id).await?);
         // What could not be gone on with, as at a cap, waits until something of it is another.
         let is_begun = now.2.count(State::Planned) < open(&now.2);
-        let as_left = left.get(&batch.id).filter(|(_, then)| *then == now);
-        let is_left = as_left.is_some_and(|(at, _)| !is_begun || at.elapsed() < AGAIN);
-        if batch.service != jobs.client().base_url() || !is_open(&now.2) || is_left {
+        let as_left = left.get(&batch.id).filter(|left| left.then == now);
+        if batch.service != jobs.client().base_url()
+            || as_left.is_some_and(|left| !is_begun || left.at.elapsed() < AGAIN)
+        {
             continue;
         }
-        if let Err(why) = drive(jobs, &batch, &args.pace, base.cloned(), args.json, interrupts).await {
-            *failure = Some(why);
+        if !is_open(&now.2) {
+            // Others have brought it to its end, and say what came of it.
+            left.remove(&batch.id);
+            continue;
         }
-        if interrupts.any() {
+        let failure = drive(jobs, &batch, &args.pace, base.cloned(), args.json, interrupts).await.err();
+        let is_over = interrupts.any();
+        let then = if is_over { now } else { (batch.caps, batch.cancelled, jobs.tally(&batch.id).await?) };
+        left.insert(batch.id.clone(), Left { at: Instant::now(), then, failure });
+        if is_over {
             break;
         }
-        let now = (batch.caps, batch.cancelled, jobs.tally(&batch.id).await?);
-        left.insert(batch.id.clone(), (Instant::now(), now));
     }
     Ok(())
 }
@@ -283,7 +295,7 @@ async fn drive(
             tokio::select! {
                 biased;
                 outcome = &mut running => break outcome?,
-                () = &mut leave => return Err(left_at_once(batch)),
+                () = &mut leave => return Err(left_at_once(batch, live.has_spent())),
                 never = &mut look => match never {},
                 _ = draw.tick() => live.draw(),
             }
@@ -314,9 +326,11 @@ async fn leave(interrupts: &Interrupts, live: &Live) {
     interrupts.pressed(2).await;
 }
 
-fn left_at_once(batch: &Batch) -> Failure {
+fn left_at_once(batch: &Batch, has_spent: bool) -> Failure {
     let hint = format!("to go on: {}", highway(format_args!("batch resume {}", batch.id)));
-    Failure::of_batch(exit::STILL_RUNNING, "left; what was sent goes on and is paid for", Vec::new(), true)
+    // One may be on its way at this moment.
+    let charged = if has_spent { Charged::Yes } else { Charged::Unknown };
+    Failure::of_batch(exit::STILL_RUNNING, "left; what was sent goes on and is paid for", Vec::new(), charged)
         .with_hint(hint)
 }
 
@@ -337,6 +351,7 @@ fn ended(outcome: Outcome, json: bool) -> Result<(), Failure> {
     let mut hints = Vec::new();
     let mut codes = Vec::new();
     let mut causes = Vec::new();
+    let mut further = "";
     if unknown > 0 {
         codes.push(exit::CHARGE_UNKNOWN);
         causes.push(format!("of {unknown} nobody knows whether they were accepted and paid for"));
@@ -349,7 +364,14 @@ fn ended(outcome: Outcome, json: bool) -> Result<(), Failure> {
         hints.push(format!("to try them again: {}", highway(format_args!("batch retry-failed {id}"))));
     }
     match ending {
-        Ending::CapReached => causes.push("what is left would pass what the batch may cost".to_owned()),
+        Ending::CapReached => {
+            causes.push("what is left would pass what the batch may cost".to_owned());
+            further = match (batch.caps.max_clips, batch.caps.max_spend) {
+                (Some(_), Some(_)) => ", with a larger --max-clips or --max-spend",
+                (Some(_), None) => ", with a larger --max-clips",
+                _ => ", with a larger --max-spend",
+            };
+        }
         Ending::Service(error) => {
             let failure = Failure::from(error);
             codes.push(failure.code());
@@ -364,15 +386,20 @@ fn ended(outcome: Outcome, json: bool) -> Result<(), Failure> {
         if left > 0 {
             causes.push(format!("{left} are paid for and could not be finished now"));
         }
-        hints.push(format!("to go on: {}", highway(format_args!("batch resume {id}"))));
+        hints.push(format!("to go on: {}{further}", highway(format_args!("batch resume {id}"))));
     }
     hints.dedup();
     match exit::worst(&codes) {
         None => Ok(()),
         Some(code) => {
-            let (done, sent) = (tally.count(State::Downloaded), batch.spent.clips > 0);
+            let done = tally.count(State::Downloaded);
+            let charged = match batch.spent.clips {
+                _ if unknown > 0 => Charged::Unknown,
+                0 => Charged::No,
+                _ => Charged::Yes,
+            };
             let text = format!("{done} of {} clips are made", tally.total());
-            Err(hints.into_iter().fold(Failure::of_batch(code, text, causes, sent), Failure::with_hint))
+            Err(hints.into_iter().fold(Failure::of_batch(code, text, causes, charged), Failure::with_hint))
         }
     }
 }

@@ -19,7 +19,7 @@ const FOREVER: Duration = Duration::from_secs(120);
 struct Nats {
     process: Child,
     url: String,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Nats {
@@ -35,18 +35,9 @@ impl Nats {
             return None;
         };
         let folder = TempDir::new().expect("a folder");
-        let path = folder.path().display().to_string();
-        let user = "authorization { user: me, password: \"geheim\" }";
-        let config = format!(
-            "listen: \"127.0.0.1:-1\"\nports_file_dir: \"{path}\"\njetstream {{ store_dir: \"{path}/store\" }}\n{user}\n"
-        );
-        fs::write(folder.path().join("nats.conf"), config).expect("written");
-        let log = fs::File::create(folder.path().join("log")).expect("a file");
-        let mut command = Command::new(program);
-        command.arg("-c").arg(folder.path().join("nats.conf")).stdout(Stdio::null()).stderr(log);
-        let process = command.spawn().expect("a server");
+        let process = serve(&program, folder.path(), "-1");
         let ports = folder.path().join(format!("nats-server_{}.ports", process.id()));
-        let mut nats = Self { process, url: String::new(), _folder: folder };
+        let mut nats = Self { process, url: String::new(), folder };
         let port = wait_for("the server's port", || {
             let ports: Value = serde_json::from_str(&fs::read_to_string(&ports).ok()?).ok()?;
             let port: u16 = ports["nats"][0].as_str()?.rsplit(':').next()?.parse().ok()?;
@@ -55,6 +46,32 @@ impl Nats {
         nats.url = format!("nats://me:geheim@127.0.0.1:{port}/mine");
         Some(nats)
     }
+
+    fn kill(&mut self) {
+        self.process.kill().expect("killed");
+        self.process.wait().expect("an end");
+    }
+
+    /// With the same record, at the same address.
+    fn start_again(&mut self) {
+        let port = self.url.rsplit([':', '/']).nth(1).expect("a port");
+        self.process = serve(&program().expect("a server"), self.folder.path(), port);
+        let port: u16 = port.parse().expect("a port");
+        wait_for("the server", || TcpStream::connect(("127.0.0.1", port)).ok());
+    }
+}
+
+fn serve(program: &Path, folder: &Path, port: &str) -> Child {
+    let path = folder.display();
+    let user = "authorization { user: me, password: \"geheim\" }";
+    let config = format!(
+        "listen: \"127.0.0.1:{port}\"\nports_file_dir: \"{path}\"\njetstream {{ store_dir: \"{path}/store\" }}\n{user}\n"
+    );
+    fs::write(folder.join("nats.conf"), config).expect("written");
+    let log = fs::File::create(folder.join("log")).expect("a file");
+    let mut command = Command::new(program);
+    command.arg("-c").arg(folder.join("nats.conf")).stdout(Stdio::null()).stderr(log);
+    command.spawn().expect("a server")
 }
 
 impl Drop for Nats {
@@ -193,6 +210,54 @@ fn one_plans_any_work_and_all_can_ask() {
     // Nothing is left to do.
     let done = ask(&["worker", "--until-done"]);
     assert_eq!((done.code, done.stdout.as_str(), done.stderr.as_str()), (Some(0), "", ""));
+}
+
+#[test]
+fn a_worker_sits_out_a_record_that_is_away_and_can_be_left_then() {
+    let Some(mut nats) = Nats::start() else { return };
+    let (server, folder) = (Server::start(), TempDir::new().expect("a folder"));
+    let path = folder.path();
+    for name in ["first.jpg", "last.jpg"] {
+        fs::copy(photograph(name), path.join(name)).expect("copied");
+    }
+    let item = |at| format!("- {{image: first.jpg, last_image: last.jpg, seed: {at}, output: '{at}.mp4'}}\n");
+    let items: String = (1..=4).map(item).collect();
+    let manifest = format!("defaults: {{prompt: dusk, duration_seconds: 4}}\nitems:\n{items}");
+    fs::write(path.join("clips.yaml"), manifest).expect("written");
+    let url = nats.url.clone();
+    let plan = |cap: &str| {
+        let pace = ["--concurrency", "1", "--in-flight", "1"];
+        let run = ["batch", "run", "clips.yaml", "--name", "mine", "--max-clips", cap, "--store", &url];
+        server.run(path, &[&run[..], &pace].concat())
+    };
+    let capped = plan("0");
+    assert_eq!(capped.code, Some(4), "{}", capped.stderr);
+    let hint = capped.stderr.lines().find(|line| line.contains("to go on: ")).expect("a hint");
+    assert!(hint.ends_with(", with a larger --max-clips"), "{hint}");
+
+    let mut command = server.command(path, &["worker", "--output-dir", "made", "--store", &url]);
+    command.stderr(fs::File::create(path.join("log")).expect("a file"));
+    let worker = Running(Some(command.spawn().expect("the command runs")));
+    let said = |text: &str, times: usize| {
+        let often = || fs::read_to_string(path.join("log")).expect("a log").matches(text).count();
+        wait_for(text, || (often() >= times).then_some(()));
+    };
+    said("what is left would pass", 1);
+    nats.kill();
+    said("trying again", 1);
+    nats.start_again();
+    let done = plan("9");
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let made =
+        fs::read_dir(path.join("made")).map_or(0, |files| files.flatten().filter(|file| is_mp4(&file.path())).count());
+    assert!((1..=4).contains(&made), "{made} of them by the worker");
+
+    nats.kill();
+    said("trying again", 2);
+    interrupt(worker.child());
+    // The batch that it could not go on with at first is whole.
+    let done = worker.end();
+    assert_eq!(done.code, Some(0), "{}", fs::read_to_string(path.join("log")).expect("a log"));
 }
 
 #[test]
