@@ -138,7 +138,7 @@ impl HeldJob {
         self.fresh = Some(task);
         self.held.job.apply(Event::Accepted, None)?;
         let saved = {
-            let mut saving = pin!(self.write_insistently(false));
+            let mut saving = pin!(self.record(&id));
             match timeout(SOON, &mut saving).await {
                 Ok(saved) => saved,
                 Err(_) => {
@@ -147,11 +147,15 @@ impl HeldJob {
                 }
             }
         };
-        let saved = match saved {
-            Err(error) if error.is_not_held() => self.take_back(&id).await,
-            saved => saved,
-        };
         saved.map_err(|error| Error::unrecorded(&self.held.job, &id, error))
+    }
+
+    /// Writes down the task of a job that was accepted; where the record fails, this may be tried again.
+    pub(crate) async fn record(&mut self, id: &TaskId) -> Result<()> {
+        match self.write_insistently(false).await {
+            Err(error) if error.is_not_held() => self.take_back(id).await,
+            saved => saved,
+        }
     }
 
     /// Whoever took it from us, as from one that was dead, can only have found that nobody knows. We do.

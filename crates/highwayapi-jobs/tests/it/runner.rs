@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use crate::support::FOREVER;
 use crate::support::batches::Work;
+use crate::support::failing::Failing;
 use crate::support::service::{Answer, KEY, png};
 
 async fn entries(work: &Work) -> Vec<Entry> {
@@ -281,6 +282,28 @@ async fn a_budget_that_cannot_be_asked_is_waited_for_as_the_record_is() {
     let outcome = timeout(FOREVER, run).await.expect("an end").expect("an outcome");
     assert!(matches!(outcome.ending, Ending::Done), "{:?}", outcome.ending);
     assert_eq!(counts(&outcome), [(State::Downloaded, 1)]);
+}
+
+#[tokio::test]
+async fn a_task_that_cannot_be_written_down_now_is_written_down_once_that_works() {
+    let work = Work::new().await;
+    work.plan(&["one"]).await.expect("planned");
+    let store = Failing::new(SqliteStore::open(work.path("state")).expect("a record"));
+    let failing = store.clone();
+    work.service.on_submit(move |_| failing.fail(6));
+    let jobs = Jobs::with_store(work.service.client(), store);
+    let mut told = Vec::new();
+    let run = jobs.run(&work.batch().id).run(std::future::pending(), |event| match event {
+        BatchEvent::Unrecorded { task_id, .. } => told.push(task_id.to_string()),
+        BatchEvent::Again { reason, .. } => told.push(reason),
+        BatchEvent::Submitted(job) => told.push(job.state.to_string()),
+        _ => {}
+    });
+    let outcome = timeout(FOREVER, run).await.expect("an end").expect("an outcome");
+    assert_eq!((counts(&outcome), outcome.left), (vec![(State::Downloaded, 1)], 0));
+    assert_eq!((work.service.submits(), outcome.batch.spent.clips), (1, 1));
+    let unwritten = "task task-1 is accepted and paid for, but the record could not be written";
+    assert_eq!(told, ["task-1", unwritten, "submitted"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -142,10 +142,28 @@ impl Carrier {
                     return Ok(());
                 }
                 Ok(Some(error)) => self.tell(BatchEvent::NotTaken { job: job.job().id.clone(), error }),
-                Err(error) if error.is_unrecorded() => return Err(self.left(job, error).into()),
+                Err(error) if error.is_unrecorded() => return self.record(job, error).await.map_err(Unsent::from),
                 Err(error) => return Err(self.not_sent(job, error).await),
             }
         }
+    }
+
+    /// A task that is paid for and that only this program knows of: the record is waited for.
+    async fn record(&self, job: &mut HeldJob, unrecorded: Error) -> Result<(), Carried> {
+        for _ in 0..TROUBLES {
+            let Some(id) = job.job().task_id.clone() else { break };
+            self.pause(job, &unrecorded, PAUSE).await;
+            match job.record(&id).await {
+                Ok(()) => {
+                    self.tell(BatchEvent::Submitted(Box::new(job.job().clone())));
+                    return Ok(());
+                }
+                Err(error) if error.is_of_record() => {}
+                // Such as that its user has said meanwhile what became of it.
+                Err(_) => break,
+            }
+        }
+        Err(self.left(job, unrecorded))
     }
 
     /// What an error means for a job that was not accepted.
