@@ -83,45 +83,43 @@ impl Ledger {
             return Err(Error::input(format!("batch `{}` is cancelled; give it another name", batch.name)));
         }
         let unpriced = there.map_or(0, |there| there.spent.unpriced_clips);
-        let jobs = items.iter().map(|item| planned(batch, item, frames)).collect::<Result<Vec<_>>>()?;
+        let mut jobs = items.iter().map(|item| planned(batch, item, frames)).collect::<Result<Vec<_>>>()?;
         let mut added = None;
         for round in 0..ROUNDS {
-            let missing = self.missing(batch, &jobs, round).await?;
+            self.leave_missing(batch, &mut jobs).await?;
             if added.is_none() {
-                self.check_cap(batch, unpriced, &missing).await?;
+                self.check_cap(batch, unpriced, &jobs).await?;
             }
-            if missing.is_empty() && added.is_some() {
+            if jobs.is_empty() && added.is_some() {
                 break;
             }
-            self.keep_frames(&missing).await?;
-            self.store.plan(batch, &missing).await?;
-            added.get_or_insert(missing.len() as u64);
+            for job in &mut jobs {
+                let item = job.item.as_ref().map_or("", |item| &item.id);
+                job.id = id_of(&[batch.id.as_str(), item, &round.to_string()]);
+            }
+            self.keep_frames(&jobs).await?;
+            self.store.plan(batch, &jobs).await?;
+            added.get_or_insert(jobs.len() as u64);
         }
         Ok(added.unwrap_or_default())
     }
 
-    /// Those of the jobs whose items are not there.
-    async fn missing(&self, batch: &Batch, jobs: &[Job], round: u32) -> Result<Vec<Job>> {
+    /// Leaves those of the jobs whose items are not there.
+    async fn leave_missing(&self, batch: &Batch, jobs: &mut Vec<Job>) -> Result<()> {
         let there = newest(self.store.jobs(Which::Batch(&batch.id)).await?);
         let there: HashMap<_, _> =
             there.iter().filter_map(|entry| Some((entry.job.item.as_ref()?.id.as_str(), &entry.job))).collect();
-        let mut missing = Vec::new();
-        for job in jobs {
-            let Some(item) = &job.item else { continue };
-            match there.get(item.id.as_str()) {
-                Some(there) if there.fingerprint == job.fingerprint => {}
-                Some(there) => {
-                    let (id, job) = (item.id.escape_debug(), &there.id);
-                    let text = format!("id: `{id}` is that of another request in the batch (job {job})");
-                    return Err(Error::input(text));
-                }
-                None => {
-                    let id = id_of(&[batch.id.as_str(), &item.id, &round.to_string()]);
-                    missing.push(Job { id, ..job.clone() });
-                }
+        let of_item = |job: &Job| there.get(job.item.as_ref()?.id.as_str()).copied();
+        for job in &*jobs {
+            if let (Some(there), Some(item)) = (of_item(job), &job.item)
+                && there.fingerprint != job.fingerprint
+            {
+                let (id, job) = (item.id.escape_debug(), &there.id);
+                return Err(Error::input(format!("id: `{id}` is that of another request in the batch (job {job})")));
             }
         }
-        Ok(missing)
+        jobs.retain(|job| of_item(job).is_none());
+        Ok(())
     }
 
     /// A cap on money that cannot be kept is none.
