@@ -15,10 +15,11 @@ What `highway batch` and `highway worker` promise, tried out: the real command a
 server. What was paid for is what the sandbox's own ledger says. A job is _unknown_ where its sender was killed, paused or cut
 off, or the sandbox lost the answer on purpose, between the first byte of the submit and the record of its answer; such jobs are
 listed, and the harness decides about each as its owner would, from the account's own records, with `highway resolve`. Any other
-unknown job is unexplained. To run all of it, as root on Linux, with Debian's iproute2, nftables, faketime and nats-server, in
-the profile for development, where whatever computes is optimised too (with the name of a part, only that):
+unknown job is unexplained. To run all of it, as root on Linux, with Debian's iproute2, nftables, faketime and nats-server, which
+takes two cores three quarters of an hour (with the name of a part, only that):
 
-    cargo run -p hosts-tests --bin hosts -- --picture docs/many-machines-throughput.svg > docs/many-hosts.md
+    cargo build --release -p highwayapi-cli -p hosts-tests
+    target/release/hosts --highway target/release/highway --picture docs/many-machines-throughput.svg > docs/many-hosts.md
 ";
 
 const KILLS: &str = "
