@@ -86,6 +86,7 @@ struct Life {
     allowed: HashMap<&'static str, usize>,
     /// The highest cap that there ever was; none was set is no limit.
     most: Option<u64>,
+    /// Submits beside the batch, which it does not count.
     singles: u64,
 }
 
@@ -164,6 +165,7 @@ impl Life {
                 let unknown = self.quiet().await.into_iter().find(|entry| entry.job.state == State::Unknown);
                 if let Some(entry) = unknown {
                     self.allow(asked(&entry.job));
+                    self.singles += u64::from(entry.job.item.is_none());
                     self.work.service.answers([answer]);
                     let jobs = self.work.jobs();
                     drop(dropped(jobs.submit_again(&entry.job.id, pending()), polls).await);
