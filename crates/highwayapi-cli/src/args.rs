@@ -392,8 +392,8 @@ pub(crate) struct Service {
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = patience)]
     pub(crate) idle_timeout: Duration,
     /// How many requests this process alone sends in a minute at most; several at once share the account's budget. 0 for
-    /// no limit. With --store nats://… it is also the budget of all who use that record, from then on [default:
-    /// HIGHWAY_REQUESTS_PER_MINUTE, or else 50, and no limit for a service on this machine]
+    /// no limit [default: HIGHWAY_REQUESTS_PER_MINUTE, or else 50, and no limit for a service on this machine]. With --store
+    /// nats://… a number typed here is from then on also the budget of all who use that record, which is 50 at first
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = requests)]
     pub(crate) requests_per_minute: Option<u32>,
 }

@@ -51,7 +51,8 @@ async fn blocking(open: impl FnOnce() -> highwayapi_jobs::Result<Ledger> + Send 
 #[cfg(feature = "nats")]
 async fn shared(store: &str, requests_per_minute: Option<u32>) -> highwayapi_jobs::Result<Ledger> {
     let mut options = highwayapi_jobs::NatsOptions::from_env()?;
-    options.requests_per_minute = requests_per_minute;
+    // No limit is for this process alone.
+    options.requests_per_minute = requests_per_minute.filter(|&requests| requests > 0);
     Ok(Ledger::with_store(highwayapi_jobs::NatsStore::connect(store, options).await?))
 }
 

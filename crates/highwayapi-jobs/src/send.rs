@@ -170,6 +170,11 @@ impl HeldJob {
                     self.held = held;
                     return Ok(());
                 }
+                // An earlier try came about, or its user has named it.
+                Ok(held) if held.job.task_id.as_ref() == Some(id) && held.job.attempt == self.held.job.attempt => {
+                    self.held = held;
+                    return Ok(());
+                }
                 Ok(held) => return Err(Error::over(&held.job, ", by somebody else")),
                 Err(error) if tries >= RETAKES || !(error.is_busy() || error.is_store()) => return Err(error),
                 Err(_) => sleep(Duration::from_secs(1)).await,

@@ -5,6 +5,7 @@ mod screen;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use highwayapi::Charged;
 use highwayapi_jobs::batch::{BatchEvent, Outcome};
 use highwayapi_jobs::{Batch, Job, State, Tally};
 use serde_json::{Value, json};
@@ -130,9 +131,12 @@ impl Live {
         }
     }
 
-    /// Whether anything was sent and not taken back, when the record was looked at last.
-    pub(super) fn has_spent(&self) -> bool {
-        self.lock().batch.spent.clips > 0
+    /// Whether anything was charged, as far as it was known when the record was looked at last. What is counted may be on
+    /// its way.
+    pub(super) fn charged(&self) -> Charged {
+        let known = self.lock();
+        let is_open = known.tally.count(State::Intent) + known.tally.count(State::Unknown) > 0;
+        if known.batch.spent.clips == 0 || is_open { Charged::Unknown } else { Charged::Yes }
     }
 
     pub(super) fn end(&self, outcome: &Outcome) {

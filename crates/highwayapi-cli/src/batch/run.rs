@@ -74,6 +74,7 @@ async fn run_with(jobs: &Jobs, args: Run, interrupts: &Interrupts) -> Result<(),
     jobs.plan(&batch, &manifest.items, &frames).await?;
     drop((manifest, frames));
     let done = drive(jobs, &batch, &args.pace, None, args.json, interrupts).await;
+    let done = done.and_then(|outcome| ended(outcome, args.json));
     if let Some(output) = &args.report {
         let batch = jobs.find_batch(batch.id.as_str()).await?;
         report::save(&report::of(jobs, &batch).await?, "html", output, false, args.json)?;
@@ -182,7 +183,8 @@ async fn go_on(
     }
     let batch = with_caps(jobs, batch, &args.caps).await?;
     change(&batch).await?;
-    drive(jobs, &batch, &args.pace, None, args.json, interrupts).await
+    let outcome = drive(jobs, &batch, &args.pace, None, args.json, interrupts).await?;
+    ended(outcome, args.json)
 }
 
 /// Caps that were typed replace those of before.
@@ -216,15 +218,18 @@ pub(crate) async fn work(args: Worker) -> Result<(), Failure> {
         }
         let is_over = args.until_done || interrupts.any();
         if is_over || interrupts.stoppable(tokio::time::sleep(IDLE)).await.is_none() {
-            return left.into_values().filter_map(|left| left.failure).next().map_or(Ok(()), Err);
+            let failures: Vec<_> = left.into_values().filter_map(|left| left.failure).collect();
+            let worst = exit::worst(&failures.iter().map(Failure::code).collect::<Vec<_>>());
+            return failures.into_iter().find(|failure| Some(failure.code()) == worst).map_or(Ok(()), Err);
         }
     }
 }
 
-/// A batch that this worker is done with, until something of it is another.
+/// A batch that this worker is done with, until something about it changes.
 struct Left {
     at: Instant,
     then: (highwayapi_jobs::Caps, bool, Tally),
+    is_capped: bool,
     failure: Option<Failure>,
 }
 
@@ -238,12 +243,11 @@ async fn look_for_work(
 ) -> highwayapi_jobs::Result<()> {
     for batch in jobs.batches().await? {
         let now = (batch.caps, batch.cancelled, jobs.tally(&batch.id).await?);
-        // What could not be gone on with, as at a cap, waits until something of it is another.
+        // What could not be gone on with waits: at a cap until something about it changes, else for a while.
         let is_begun = now.2.count(State::Planned) < open(&now.2);
         let as_left = left.get(&batch.id).filter(|left| left.then == now);
-        if batch.service != jobs.client().base_url()
-            || as_left.is_some_and(|left| !is_begun || left.at.elapsed() < AGAIN)
-        {
+        let is_left = as_left.is_some_and(|left| left.is_capped && !is_begun || left.at.elapsed() < AGAIN);
+        if batch.service != jobs.client().base_url() || is_left {
             continue;
         }
         if !is_open(&now.2) {
@@ -251,12 +255,17 @@ async fn look_for_work(
             left.remove(&batch.id);
             continue;
         }
-        let failure = drive(jobs, &batch, &args.pace, base.cloned(), args.json, interrupts).await.err();
-        let is_over = interrupts.any();
-        let then = if is_over { now } else { (batch.caps, batch.cancelled, jobs.tally(&batch.id).await?) };
-        left.insert(batch.id.clone(), Left { at: Instant::now(), then, failure });
-        if is_over {
+        let driven = drive(jobs, &batch, &args.pace, base.cloned(), args.json, interrupts).await;
+        let is_capped = driven.as_ref().is_ok_and(|outcome| matches!(outcome.ending, Ending::CapReached));
+        let failure = driven.and_then(|outcome| ended(outcome, args.json)).err();
+        // Whether or not the record can still be asked.
+        left.insert(batch.id.clone(), Left { at: Instant::now(), then: now, is_capped, failure });
+        if interrupts.any() {
             break;
+        }
+        let tally = jobs.tally(&batch.id).await?;
+        if let Some(left) = left.get_mut(&batch.id) {
+            left.then.2 = tally;
         }
     }
     Ok(())
@@ -271,7 +280,7 @@ fn open(tally: &Tally) -> u64 {
     [State::Planned, State::Intent, State::Submitted, State::Succeeded].iter().map(|&state| tally.count(state)).sum()
 }
 
-/// Runs a batch to its end, and tells of it all the while.
+/// Runs a batch to its end, and tells of it all the while; [`ended`] tells what came of it.
 async fn drive(
     jobs: &Jobs,
     batch: &Batch,
@@ -279,7 +288,7 @@ async fn drive(
     base: Option<PathBuf>,
     json: bool,
     interrupts: &Interrupts,
-) -> Result<(), Failure> {
+) -> Result<Outcome, Failure> {
     let mut runner = jobs.run(&batch.id).in_flight(pace.in_flight.into()).submits(pace.concurrency.into());
     if let Some(base) = base {
         runner = runner.base(base);
@@ -295,14 +304,14 @@ async fn drive(
             tokio::select! {
                 biased;
                 outcome = &mut running => break outcome?,
-                () = &mut leave => return Err(left_at_once(batch, live.has_spent())),
+                () = &mut leave => return Err(left_at_once(batch, live.charged())),
                 never = &mut look => match never {},
                 _ = draw.tick() => live.draw(),
             }
         }
     };
     live.end(&outcome);
-    ended(outcome, json)
+    Ok(outcome)
 }
 
 /// Beside the run, which must not wait for it.
@@ -326,10 +335,8 @@ async fn leave(interrupts: &Interrupts, live: &Live) {
     interrupts.pressed(2).await;
 }
 
-fn left_at_once(batch: &Batch, has_spent: bool) -> Failure {
+fn left_at_once(batch: &Batch, charged: Charged) -> Failure {
     let hint = format!("to go on: {}", highway(format_args!("batch resume {}", batch.id)));
-    // One may be on its way at this moment.
-    let charged = if has_spent { Charged::Yes } else { Charged::Unknown };
     Failure::of_batch(exit::STILL_RUNNING, "left; what was sent goes on and is paid for", Vec::new(), charged)
         .with_hint(hint)
 }
@@ -369,7 +376,8 @@ fn ended(outcome: Outcome, json: bool) -> Result<(), Failure> {
             further = match (batch.caps.max_clips, batch.caps.max_spend) {
                 (Some(_), Some(_)) => ", with a larger --max-clips or --max-spend",
                 (Some(_), None) => ", with a larger --max-clips",
-                _ => ", with a larger --max-spend",
+                (None, Some(_)) => ", with a larger --max-spend",
+                (None, None) => "",
             };
         }
         Ending::Service(error) => {
@@ -386,7 +394,7 @@ fn ended(outcome: Outcome, json: bool) -> Result<(), Failure> {
         if left > 0 {
             causes.push(format!("{left} are paid for and could not be finished now"));
         }
-        hints.push(format!("to go on: {}{further}", highway(format_args!("batch resume {id}"))));
+        hints.push(format!("to go on{further}: {}", highway(format_args!("batch resume {id}"))));
     }
     hints.dedup();
     match exit::worst(&codes) {

@@ -86,7 +86,7 @@ impl Ledger {
         let mut jobs = items.iter().map(|item| planned(batch, item, frames)).collect::<Result<Vec<_>>>()?;
         let mut added = None;
         for round in 0..ROUNDS {
-            self.leave_missing(batch, &mut jobs).await?;
+            self.keep_missing(batch, &mut jobs).await?;
             if added.is_none() {
                 self.check_cap(batch, unpriced, &jobs).await?;
             }
@@ -104,8 +104,8 @@ impl Ledger {
         Ok(added.unwrap_or_default())
     }
 
-    /// Leaves those of the jobs whose items are not there.
-    async fn leave_missing(&self, batch: &Batch, jobs: &mut Vec<Job>) -> Result<()> {
+    /// Keeps only those of the jobs whose items are not in the record.
+    async fn keep_missing(&self, batch: &Batch, jobs: &mut Vec<Job>) -> Result<()> {
         let there = newest(self.store.jobs(Which::Batch(&batch.id)).await?);
         let there: HashMap<_, _> =
             there.iter().filter_map(|entry| Some((entry.job.item.as_ref()?.id.as_str(), &entry.job))).collect();

@@ -82,7 +82,7 @@ impl Link {
                     Failure::Final(Error::store(text).with_source(error))
                 }
                 CreateStreamErrorKind::JetStream(api) => match (api.error_code(), self.refused(&api, error)) {
-                    // Somebody else makes it in this moment, and otherwise: soon it is there.
+                    // Somebody else is creating it right now, with other settings: soon it is there.
                     (ErrorCode::STREAM_NAME_EXIST | ErrorCode::STREAM_SUBJECT_OVERLAP, failure) => {
                         Failure::Passing(failure.into_error())
                     }

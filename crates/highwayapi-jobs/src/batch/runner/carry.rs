@@ -150,15 +150,15 @@ impl Carrier {
 
     /// A task that is paid for and that only this program knows of: the record is waited for.
     async fn record(&self, job: &mut HeldJob, unrecorded: Error) -> Result<(), Carried> {
+        let Some(id) = job.job().task_id.clone() else { return Err(self.left(job, unrecorded)) };
         for _ in 0..TROUBLES {
-            let Some(id) = job.job().task_id.clone() else { break };
             self.pause(job, &unrecorded, PAUSE).await;
             match job.record(&id).await {
                 Ok(()) => {
                     self.tell(BatchEvent::Submitted(Box::new(job.job().clone())));
                     return Ok(());
                 }
-                Err(error) if error.is_of_record() => {}
+                Err(error) if error.is_of_record() || error.is_busy() || error.is_not_held() => {}
                 // Such as that its user has said meanwhile what became of it.
                 Err(_) => break,
             }
@@ -229,8 +229,10 @@ impl Carrier {
                 return self.ended(job);
             }
             let client = error.client_error();
-            let for_good =
-                client.is_some_and(|error| error.is_still_running() || error.is_auth() || error.is_task_failed());
+            // At the service it is over, or nothing can be asked of it.
+            let for_good = client.is_some_and(|error| {
+                error.is_still_running() || error.is_auth() || error.is_task_failed() || error.is_without_video()
+            });
             let trouble = error.is_of_record() && troubles < TROUBLES;
             if for_good || (attempt >= TRIES && !trouble) || *self.stopped.borrow() {
                 return self.left(job, error);

@@ -206,13 +206,15 @@ impl Life {
         let outcome = jobs.run(&self.work.batch().id).run(pending(), told).await.expect("an outcome");
         let cancelled = outcome.batch.cancelled;
         prop_assert!(matches!(outcome.ending, Ending::Done), "{:?}", outcome.ending);
+        for (state, items) in outcome.tally.states() {
+            let over = !matches!(state, State::Planned | State::Intent | State::Submitted);
+            prop_assert!(over, "{items} are {state}: {troubles:#?}");
+        }
         // What had its videos and was said to have failed before they were fetched stays what it was: paid for.
         let items = jobs.those(Which::Batch(&outcome.batch.id)).await.expect("jobs");
         let gone = |job: &Job| job.task_id.as_ref().is_some_and(|task| self.work.service.has_failed(task.as_str()));
-        for Entry { job, .. } in items.iter().filter(|entry| !(entry.job.state == State::Succeeded && gone(&entry.job)))
-        {
-            let over = !matches!(job.state, State::Planned | State::Intent | State::Submitted | State::Succeeded);
-            prop_assert!(over, "{} is {}: {troubles:#?}", job.id, job.state);
+        for Entry { job, .. } in &items {
+            prop_assert!(job.state != State::Succeeded || gone(job), "{} is {}: {troubles:#?}", job.id, job.state);
         }
         prop_assert!(cancelled || outcome.tally.total() == ITEMS.len() as u64, "{:?}", outcome.tally);
         let entries = self.quiet().await;
